@@ -1,0 +1,1 @@
+//! The rules of IoT Hub, pure: no socket, no clock, no thread.

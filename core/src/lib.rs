@@ -1,0 +1,6 @@
+//! Azure IoT Hub device client over MQTT 3.1.1.
+
+pub mod error;
+pub mod hub;
+
+pub use error::{Error, ErrorKind, Result};
