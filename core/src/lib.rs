@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod hub;
+pub mod mqtt;
 
 pub use error::{Error, ErrorKind, Result};

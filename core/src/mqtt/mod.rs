@@ -1,0 +1,14 @@
+//! An MQTT 3.1.1 client session without I/O: packets, commands and the time go in, packets and
+//! events come out. It knows nothing of IoT Hub.
+
+mod event;
+mod inbound;
+mod outbox;
+mod packet;
+mod session;
+
+pub use event::{Drain, Event, Fault, Message, Outcome, Settings, State};
+pub use inbound::Delivery;
+pub use outbox::{Limits, Refused};
+pub use packet::{Connect, MAX_TOPIC, Publish, QoS, Will, check_filter, check_topic};
+pub use session::Session;
