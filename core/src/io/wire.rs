@@ -1,0 +1,355 @@
+//! One open connection: a byte carrier, TLS over it, and what passes between them and a session.
+//!
+//! It never blocks and never waits. The host calls `read` when the carrier is readable, `write`
+//! when there is something to write, `timer` at `deadline`, and waits for `want` in between.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+use super::cause::{Cause, Fault};
+use crate::mqtt::{self, Session};
+
+/// What one call of `recv` may bring.
+const READ_SIZE: usize = 16 * 1024;
+/// Reads and writes of one turn, so that one busy client does not keep a thread for itself.
+const ROUNDS: usize = 8;
+
+/// What carries the bytes.
+#[derive(Debug)]
+pub enum Carrier {
+    /// A connected, non-blocking socket of ours.
+    Socket(Arc<OwnedFd>),
+    /// A connected, non-blocking socket that somebody else closes, after this wire is gone.
+    Borrowed(BorrowedFd<'static>),
+    /// Two queues that the host fills and empties, for a TLS that is not ours.
+    Queues(Queues),
+}
+
+/// Bytes that came, and bytes to go.
+#[derive(Debug, Default)]
+pub struct Queues {
+    pub incoming: BytesMut,
+    pub outgoing: BytesMut,
+    /// Nothing will come any more.
+    pub ended: bool,
+}
+
+/// What a host has to wait for, besides the deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    pub read: bool,
+    pub write: bool,
+}
+
+#[derive(Debug)]
+pub struct Wire {
+    carrier: Carrier,
+    tls: Option<Box<ClientConnection>>,
+    /// Decrypted, not yet a whole packet.
+    incoming: BytesMut,
+    /// From the session, not yet encrypted or sent.
+    outgoing: BytesMut,
+    /// The carrier took no more; since when it has taken nothing.
+    write_blocked: Option<Instant>,
+    read_blocked: bool,
+    stall_timeout: Duration,
+}
+
+/// What a poisoned lock guards is sound: nothing that can panic runs under it half-way.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Wire {
+    /// `stall_timeout` is how long the carrier may refuse every byte while some wait to go.
+    pub fn new(
+        carrier: Carrier,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+        stall_timeout: Duration,
+    ) -> Result<Self, Fault> {
+        let tls = match tls {
+            Some((config, name)) => Some(Box::new(ClientConnection::new(config, name)?)),
+            None => None,
+        };
+        Ok(Self {
+            carrier,
+            tls,
+            incoming: BytesMut::new(),
+            outgoing: BytesMut::new(),
+            write_blocked: None,
+            read_blocked: false,
+            stall_timeout,
+        })
+    }
+
+    pub fn queues(&mut self) -> Option<&mut Queues> {
+        match &mut self.carrier {
+            Carrier::Queues(queues) => Some(queues),
+            Carrier::Socket(_) | Carrier::Borrowed(_) => None,
+        }
+    }
+
+    pub fn socket(&self) -> Option<&Arc<OwnedFd>> {
+        match &self.carrier {
+            Carrier::Socket(socket) => Some(socket),
+            Carrier::Borrowed(_) | Carrier::Queues(_) => None,
+        }
+    }
+
+    /// Whether TLS has verified the peer, or there is no TLS.
+    pub fn is_secured(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
+    }
+
+    /// Reads what is there and gives the session its packets. Returns whether there may be more.
+    pub fn read<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
+        self.read_blocked = false;
+        let mut buffer = [MaybeUninit::<u8>::uninit(); READ_SIZE];
+        for _ in 0..ROUNDS {
+            let received = match self.carrier.receive(&mut buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.read_blocked = true;
+                    break;
+                }
+                Err(error) => return Err(self.lost(error)),
+            };
+            let ended = received.is_empty();
+            // A socket that gave less than it could has no more now.
+            self.read_blocked = received.len() < READ_SIZE;
+            match &mut self.tls {
+                Some(tls) => decrypt(tls, received, &mut self.incoming)?,
+                None => self.incoming.extend_from_slice(received),
+            }
+            let mut session = lock(session);
+            if !self.incoming.is_empty() || !ended {
+                session.alive(now);
+                session.input(&mut self.incoming, now)?;
+            }
+            if ended {
+                return Err(self.ended(&session));
+            }
+            if self.read_blocked {
+                break;
+            }
+        }
+        if self.incoming.is_empty() {
+            self.incoming = BytesMut::new();
+        }
+        Ok(!self.read_blocked)
+    }
+
+    /// Writes what the session has, one batch a round; never reads. Returns whether there may be more.
+    pub fn write<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
+        for _ in 0..ROUNDS {
+            if !self.flush(now)? {
+                return Ok(false);
+            }
+            if self.outgoing.is_empty() {
+                let mut session = lock(session);
+                session.output(&mut self.outgoing, now);
+                if self.outgoing.is_empty() {
+                    session.flushed(now);
+                    self.outgoing = BytesMut::new();
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns whether everything has left.
+    fn flush(&mut self, now: Instant) -> Result<bool, Fault> {
+        loop {
+            let sent = match &mut self.tls {
+                Some(tls) => {
+                    if tls.wants_write() {
+                        tls.write_tls(&mut self.carrier)
+                    } else if self.outgoing.is_empty() || tls.is_handshaking() {
+                        self.write_blocked = None;
+                        return Ok(self.outgoing.is_empty());
+                    } else {
+                        let taken = tls.writer().write(&self.outgoing).map_err(Fault::from)?;
+                        self.outgoing.advance(taken);
+                        continue;
+                    }
+                }
+                None if self.outgoing.is_empty() => {
+                    self.write_blocked = None;
+                    return Ok(true);
+                }
+                None => self.carrier.write(&self.outgoing).inspect(|sent| self.outgoing.advance(*sent)),
+            };
+            match sent {
+                Ok(_) => self.write_blocked = None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.write_blocked.get_or_insert(now);
+                    return Ok(false);
+                }
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+    }
+
+    /// What the session's clocks and the carrier's stall call for.
+    pub fn timer<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<(), Fault> {
+        lock(session).timer(now)?;
+        match self.write_blocked {
+            Some(since) if now >= since + self.stall_timeout => Err(Fault {
+                cause: Cause::KeepAlive,
+                detail: format!("no byte could be sent for {} s", self.stall_timeout.as_secs()),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn want<T>(&self, session: &Mutex<Session<T>>) -> Want {
+        let write = self.write_blocked.is_some() || self.has_output(&lock(session));
+        Want { read: true, write }
+    }
+
+    /// Whether `write` would move something if the carrier took it.
+    pub(crate) fn has_output<T>(&self, session: &Session<T>) -> bool {
+        match &self.tls {
+            Some(tls) if tls.is_handshaking() => tls.wants_write(),
+            Some(tls) => tls.wants_write() || !self.outgoing.is_empty() || session.has_output(),
+            None => !self.outgoing.is_empty() || session.has_output(),
+        }
+    }
+
+    /// Whether the carrier has refused bytes or had none to give: wait for it then.
+    pub(crate) fn blocked(&self) -> Want {
+        Want { read: self.read_blocked, write: self.write_blocked.is_some() }
+    }
+
+    pub fn deadline<T>(&self, session: &Mutex<Session<T>>) -> Option<Instant> {
+        let stall = self.write_blocked.map(|since| since + self.stall_timeout);
+        [stall, lock(session).deadline()].into_iter().flatten().min()
+    }
+
+    /// Tells the peer that no more will come, as far as that can be said without waiting.
+    pub fn shut(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            // Best effort: the connection ends whether or not the alert leaves.
+            let _ = tls.write_tls(&mut self.carrier);
+        }
+    }
+
+    fn lost(&mut self, error: io::Error) -> Fault {
+        // An alert that says why may have come before the reset.
+        if let Some(tls) = &mut self.tls {
+            let mut buffer = [MaybeUninit::<u8>::uninit(); READ_SIZE];
+            if let Ok(received) = self.carrier.receive(&mut buffer)
+                && let Err(alert) = decrypt(tls, received, &mut self.incoming)
+            {
+                return alert;
+            }
+        }
+        Fault::from(error)
+    }
+
+    fn ended<T>(&self, session: &Session<T>) -> Fault {
+        let when = match session.state() {
+            _ if !self.is_secured() => "during the TLS handshake",
+            mqtt::State::Handshake => "before it answered CONNECT",
+            _ => "without a reason, as it does for a broken rule, a limit or another connection with this id",
+        };
+        Fault { cause: Cause::ClosedByHub, detail: format!("the hub closed the connection {when}") }
+    }
+}
+
+fn decrypt(tls: &mut ClientConnection, mut received: &[u8], plain: &mut BytesMut) -> Result<(), Fault> {
+    let ended = received.is_empty();
+    loop {
+        if !ended || !received.is_empty() {
+            tls.read_tls(&mut received)?;
+        }
+        let state = match tls.process_new_packets() {
+            Ok(state) => state,
+            Err(error) => return Err(error.into()),
+        };
+        let mut left = state.plaintext_bytes_to_read();
+        while left > 0 {
+            let start = plain.len();
+            plain.resize(start + left, 0);
+            let n = tls.reader().read(&mut plain[start..])?;
+            plain.truncate(start + n);
+            if n == 0 {
+                break;
+            }
+            left -= n;
+        }
+        if received.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+impl Carrier {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Socket(socket) => Some(socket.as_fd()),
+            Self::Borrowed(fd) => Some(*fd),
+            Self::Queues(_) => None,
+        }
+    }
+
+    fn receive<'a>(&mut self, buffer: &'a mut [MaybeUninit<u8>; READ_SIZE]) -> io::Result<&'a [u8]> {
+        if let Self::Queues(queues) = self {
+            let n = queues.incoming.len().min(READ_SIZE);
+            if n == 0 && !queues.ended {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let mut taken = 0;
+            for (to, from) in buffer.iter_mut().zip(queues.incoming.split_to(n)) {
+                to.write(from);
+                taken += 1;
+            }
+            debug_assert_eq!(taken, n);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let Some(fd) = self.fd() else { return Err(io::ErrorKind::NotConnected.into()) };
+        loop {
+            match rustix::net::recv(fd, &mut buffer[..], RecvFlags::empty()) {
+                Ok(((received, _), _)) => return Ok(received),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Writes never raise SIGPIPE: the host program's signals are its own.
+impl Write for Carrier {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Self::Queues(queues) = self {
+            slices.iter().for_each(|slice| queues.outgoing.extend_from_slice(slice));
+            return Ok(slices.iter().map(|slice| slice.len()).sum());
+        }
+        let Some(fd) = self.fd() else { return Err(io::ErrorKind::NotConnected.into()) };
+        loop {
+            let mut none = SendAncillaryBuffer::default();
+            match rustix::net::sendmsg(fd, slices, &mut none, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                sent => return Ok(sent?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
