@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod hub;
+pub mod io;
 pub mod mqtt;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,5 @@
+//! Everything that touches a socket, a clock or a thread.
+
+pub mod backoff;
+pub mod cause;
+mod tls_fault;

@@ -1,0 +1,229 @@
+//! TLS errors as causes, with texts that say what to do about them.
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+
+use super::cause::{Cause, Fault};
+
+impl Fault {
+    /// TLS failed on the connection to `peer` (`host:port`).
+    pub fn tls(peer: &str, error: &Error) -> Self {
+        let (cause, text) = match error {
+            Error::InvalidCertificate(error) => certificate(error),
+            Error::AlertReceived(alert) => alert_received(*alert),
+            Error::InvalidMessage(
+                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+            ) => (Cause::Tls, "the peer does not speak TLS on this port".to_owned()),
+            Error::PeerIncompatible(why) => (
+                Cause::Tls,
+                format!("no TLS version or cipher in common (TLS 1.2 and 1.3 are offered): {why:?}"),
+            ),
+            other => (Cause::Tls, other.to_string()),
+        };
+        Self::new(cause, format!("{peer}: {text}"))
+    }
+}
+
+fn certificate(error: &CertificateError) -> (Cause, String) {
+    match error {
+        CertificateError::UnknownIssuer => (
+            Cause::TlsUntrusted,
+            "the server's certificate is not issued by a trusted root; \
+             if the server is yours, give the root that issued it as trusted_roots"
+                .to_owned(),
+        ),
+        CertificateError::ExpiredContext { time, not_after } => (
+            Cause::TlsExpired,
+            format!(
+                "the server's certificate expired on {}; the clock of this machine says {}",
+                utc(*not_after),
+                utc(*time)
+            ),
+        ),
+        // Servers hardly ever present a certificate from the future; clocks that were never set
+        // are everywhere.
+        CertificateError::NotValidYetContext { time, not_before } => (
+            Cause::Clock,
+            format!(
+                "the clock of this machine says {}, before {}, the first day of the server's \
+                 certificate; set the clock",
+                utc(*time),
+                utc(*not_before)
+            ),
+        ),
+        CertificateError::NotValidForNameContext { expected, presented } => (
+            Cause::TlsName,
+            format!(
+                "the server's certificate is not for {}; it is for {}",
+                expected.to_str(),
+                names(presented)
+            ),
+        ),
+        CertificateError::Expired => (Cause::TlsExpired, "the server's certificate has expired".to_owned()),
+        CertificateError::NotValidYet => (
+            Cause::Clock,
+            "the server's certificate is not valid yet; the clock of this machine is behind".to_owned(),
+        ),
+        CertificateError::NotValidForName => {
+            (Cause::TlsName, "the server's certificate is for another name".to_owned())
+        }
+        other => (Cause::Tls, format!("the server's certificate was refused: {other}")),
+    }
+}
+
+/// Alerts about certificates speak of ours: the server saw no other.
+fn alert_received(alert: AlertDescription) -> (Cause, String) {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired | Alert::NoCertificate => {
+            (Cause::Authentication, format!("the server asks for a client certificate ({alert:?})"))
+        }
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => {
+            (Cause::Authentication, format!("the server refused the client certificate ({alert:?})"))
+        }
+        Alert::UnrecognisedName => (Cause::TlsName, "the server does not know the host name".to_owned()),
+        Alert::ProtocolVersion | Alert::InsufficientSecurity => (
+            Cause::Tls,
+            format!("no TLS version or cipher in common (TLS 1.2 and 1.3 are offered): {alert:?}"),
+        ),
+        other => (Cause::Tls, format!("the server ended TLS with the alert {other:?}")),
+    }
+}
+
+/// The first names of a certificate; some hold a hundred.
+fn names(presented: &[String]) -> String {
+    const MOST: usize = 8;
+    // webpki writes them as `DnsName("a")`, `IpAddress(..)`; people know them without the wrapping.
+    let plain = |name: &String| {
+        name.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")")).unwrap_or(name).to_owned()
+    };
+    let mut list: Vec<String> = presented.iter().take(MOST).map(plain).collect();
+    match presented.len() {
+        0 => return "no name at all".to_owned(),
+        n if n > MOST => list.push(format!("{} more", n - MOST)),
+        _ => {}
+    }
+    list.join(", ")
+}
+
+/// `2025-01-31 23:59:59 UTC`.
+fn utc(time: UnixTime) -> String {
+    let seconds = time.as_secs();
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (year, month, day) = date(seconds / 86_400);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// The Gregorian date of a day counted from 1970-01-01.
+///
+/// Counts in years that start in March, so that the leap day is the last of its year.
+fn date(days: u64) -> (u64, u64, u64) {
+    const DAYS_TO_MARCH_0000: u64 = 719_468;
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    let days = days.saturating_add(DAYS_TO_MARCH_0000);
+    let (era, day) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use rustls::pki_types::ServerName;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (951_868_800, "2000-03-01 00:00:00 UTC"),
+            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
+            (1_767_225_600, "2026-01-01 00:00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(utc(at(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let mut last = date(0);
+        for day in 1..200_000 {
+            let today = date(day);
+            let leap =
+                last.0.is_multiple_of(4) && (!last.0.is_multiple_of(100) || last.0.is_multiple_of(400));
+            let length = match last.1 {
+                2 => 28 + u64::from(leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            let expected = match last {
+                (y, 12, d) if d == length => (y + 1, 1, 1),
+                (y, m, d) if d == length => (y, m + 1, 1),
+                (y, m, d) => (y, m, d + 1),
+            };
+            assert_eq!(today, expected);
+            last = today;
+        }
+    }
+
+    #[test]
+    fn certificate_errors_say_what_to_do() {
+        let expired = CertificateError::ExpiredContext { time: at(1_767_225_600), not_after: at(86_400) };
+        let early = CertificateError::NotValidYetContext { time: at(0), not_before: at(86_400) };
+        let name = CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("hub.example").unwrap(),
+            presented: vec!["DnsName(\"other.example\")".to_owned()],
+        };
+        for (error, cause, parts) in [
+            (CertificateError::UnknownIssuer, Cause::TlsUntrusted, ["trusted_roots", "h:8883: "]),
+            (expired, Cause::TlsExpired, ["1970-01-02 00:00:00", "2026-01-01 00:00:00"]),
+            (early, Cause::Clock, ["1970-01-02 00:00:00", "1970-01-01 00:00:00"]),
+            (name, Cause::TlsName, ["not for hub.example;", "it is for other.example"]),
+        ] {
+            let fault = Fault::tls("h:8883", &Error::InvalidCertificate(error));
+            assert_eq!(fault.cause, cause, "{fault}");
+            for part in parts {
+                assert!(fault.detail.contains(part), "{part:?} is not in {fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn alerts_about_our_certificate_are_refused_credentials() {
+        for (alert, cause) in [
+            (AlertDescription::UnknownCA, Cause::Authentication),
+            (AlertDescription::CertificateRequired, Cause::Authentication),
+            (AlertDescription::CertificateExpired, Cause::Authentication),
+            (AlertDescription::ProtocolVersion, Cause::Tls),
+            (AlertDescription::UnrecognisedName, Cause::TlsName),
+        ] {
+            assert_eq!(Fault::tls("h:1", &Error::AlertReceived(alert)).cause, cause, "{alert:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_names_is_cut() {
+        let many: Vec<String> = (0..20).map(|n| format!("DnsName(\"h{n}\")")).collect();
+        assert_eq!(names(&many), "h0, h1, h2, h3, h4, h5, h6, h7, 12 more");
+        assert_eq!(names(&[]), "no name at all");
+    }
+}
