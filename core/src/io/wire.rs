@@ -61,6 +61,8 @@ pub struct Wire {
     write_blocked: Option<Instant>,
     read_blocked: bool,
     stall_timeout: Duration,
+    /// `host:port`, for people.
+    peer: String,
 }
 
 /// What a poisoned lock guards is sound: nothing that can panic runs under it half-way.
@@ -69,14 +71,18 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Wire {
-    /// `stall_timeout` is how long the carrier may refuse every byte while some wait to go.
+    /// `peer` names the other end in errors. `stall_timeout` is how long the carrier may refuse every byte while some wait to go.
     pub fn new(
         carrier: Carrier,
         tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
         stall_timeout: Duration,
+        peer: String,
     ) -> Result<Self, Fault> {
         let tls = match tls {
-            Some((config, name)) => Some(Box::new(ClientConnection::new(config, name)?)),
+            Some((config, name)) => {
+                let connection = ClientConnection::new(config, name).map_err(|e| Fault::tls(&peer, &e))?;
+                Some(Box::new(connection))
+            }
             None => None,
         };
         Ok(Self {
@@ -87,6 +93,7 @@ impl Wire {
             write_blocked: None,
             read_blocked: false,
             stall_timeout,
+            peer,
         })
     }
 
@@ -112,9 +119,10 @@ impl Wire {
     /// Reads what is there and gives the session its packets. Returns whether there may be more.
     pub fn read<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
         self.read_blocked = false;
-        let mut buffer = [MaybeUninit::<u8>::uninit(); READ_SIZE];
+        let mut scratch = [MaybeUninit::<u8>::uninit(); READ_SIZE];
         for _ in 0..ROUNDS {
-            let received = match self.carrier.receive(&mut buffer) {
+            let mut taken = BytesMut::new();
+            let received = match self.carrier.receive(&mut scratch, &mut taken) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.read_blocked = true;
@@ -126,13 +134,19 @@ impl Wire {
             // A socket that gave less than it could has no more now.
             self.read_blocked = received.len() < READ_SIZE;
             match &mut self.tls {
-                Some(tls) => decrypt(tls, received, &mut self.incoming)?,
+                Some(tls) => {
+                    if let Err(fault) = decrypt(tls, received, &mut self.incoming) {
+                        // The alert that says what was wrong, if it can leave at once.
+                        let _ = tls.write_tls(&mut self.carrier);
+                        return Err(Fault::tls(&self.peer, &fault));
+                    }
+                }
                 None => self.incoming.extend_from_slice(received),
             }
             let mut session = lock(session);
             if !self.incoming.is_empty() || !ended {
                 session.alive(now);
-                session.input(&mut self.incoming, now)?;
+                session.input(&mut self.incoming, now).map_err(|e| self.broken(e))?;
             }
             if ended {
                 return Err(self.ended(&session));
@@ -177,7 +191,7 @@ impl Wire {
                         self.write_blocked = None;
                         return Ok(self.outgoing.is_empty());
                     } else {
-                        let taken = tls.writer().write(&self.outgoing).map_err(Fault::from)?;
+                        let taken = tls.writer().write(&self.outgoing).map_err(|e| Fault::io(&self.peer, &e))?;
                         self.outgoing.advance(taken);
                         continue;
                     }
@@ -201,11 +215,11 @@ impl Wire {
 
     /// What the session's clocks and the carrier's stall call for.
     pub fn timer<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<(), Fault> {
-        lock(session).timer(now)?;
+        lock(session).timer(now).map_err(|e| self.broken(e))?;
         match self.write_blocked {
             Some(since) if now >= since + self.stall_timeout => Err(Fault {
                 cause: Cause::KeepAlive,
-                detail: format!("no byte could be sent for {} s", self.stall_timeout.as_secs()),
+                detail: format!("{}: no byte could be sent for {:?}", self.peer, self.stall_timeout),
             }),
             _ => Ok(()),
         }
@@ -247,14 +261,38 @@ impl Wire {
     fn lost(&mut self, error: io::Error) -> Fault {
         // An alert that says why may have come before the reset.
         if let Some(tls) = &mut self.tls {
-            let mut buffer = [MaybeUninit::<u8>::uninit(); READ_SIZE];
-            if let Ok(received) = self.carrier.receive(&mut buffer)
+            let mut scratch = [MaybeUninit::<u8>::uninit(); READ_SIZE];
+            let mut taken = BytesMut::new();
+            if let Ok(received) = self.carrier.receive(&mut scratch, &mut taken)
                 && let Err(alert) = decrypt(tls, received, &mut self.incoming)
             {
-                return alert;
+                return Fault::tls(&self.peer, &alert);
             }
         }
-        Fault::from(error)
+        Fault::io(&self.peer, &error)
+    }
+
+    fn broken(&self, fault: mqtt::Fault) -> Fault {
+        let peer = &self.peer;
+        match fault {
+            mqtt::Fault::KeepAlive => Fault::new(Cause::KeepAlive, format!("{peer}: no answer to a ping")),
+            mqtt::Fault::Protocol(what) => Fault::new(Cause::Protocol, format!("{peer} sent {what}")),
+            mqtt::Fault::Refused(code) => {
+                let (cause, text) = match code {
+                    1 => (Cause::Protocol, "it does not speak MQTT 3.1.1"),
+                    2 => (Cause::Authentication, "it does not take the client id"),
+                    3 => (Cause::Network, "the service is not available now"),
+                    4 => (Cause::Authentication, "it does not take the user name or password"),
+                    5 => (
+                        Cause::Authentication,
+                        "not authorized: an unknown or disabled device, a wrong key, or a token that is \
+                         expired or signed by a wrong clock",
+                    ),
+                    _ => (Cause::Protocol, "an unknown code"),
+                };
+                Fault::new(cause, format!("{peer} refused the connection (CONNACK {code}): {text}"))
+            }
+        }
     }
 
     fn ended<T>(&self, session: &Session<T>) -> Fault {
@@ -263,35 +301,25 @@ impl Wire {
             mqtt::State::Handshake => "before it answered CONNECT",
             _ => "without a reason, as it does for a broken rule, a limit or another connection with this id",
         };
-        Fault { cause: Cause::ClosedByHub, detail: format!("the hub closed the connection {when}") }
+        Fault { cause: Cause::ClosedByHub, detail: format!("{}: closed by the peer {when}", self.peer) }
     }
 }
 
-fn decrypt(tls: &mut ClientConnection, mut received: &[u8], plain: &mut BytesMut) -> Result<(), Fault> {
-    let ended = received.is_empty();
-    loop {
-        if !ended || !received.is_empty() {
-            tls.read_tls(&mut received)?;
+fn decrypt(tls: &mut ClientConnection, mut received: &[u8], plain: &mut BytesMut) -> Result<(), rustls::Error> {
+    while !received.is_empty() {
+        // Reading from a slice fails only when a buffer of rustls is full, and each is emptied below.
+        if tls.read_tls(&mut received).is_err() {
+            return Err(rustls::Error::General("a TLS buffer is full".into()));
         }
-        let state = match tls.process_new_packets() {
-            Ok(state) => state,
-            Err(error) => return Err(error.into()),
-        };
-        let mut left = state.plaintext_bytes_to_read();
-        while left > 0 {
+        let left = tls.process_new_packets()?.plaintext_bytes_to_read();
+        if left > 0 {
             let start = plain.len();
             plain.resize(start + left, 0);
-            let n = tls.reader().read(&mut plain[start..])?;
-            plain.truncate(start + n);
-            if n == 0 {
-                break;
-            }
-            left -= n;
-        }
-        if received.is_empty() {
-            return Ok(());
+            let read = tls.reader().read(&mut plain[start..]).unwrap_or(0);
+            plain.truncate(start + read);
         }
     }
+    Ok(())
 }
 
 impl Carrier {
@@ -303,23 +331,19 @@ impl Carrier {
         }
     }
 
-    fn receive<'a>(&mut self, buffer: &'a mut [MaybeUninit<u8>; READ_SIZE]) -> io::Result<&'a [u8]> {
+    /// `scratch` and `taken` hold what is returned, the one for a socket and the other for queues.
+    fn receive<'a>(
+        &mut self,
+        scratch: &'a mut [MaybeUninit<u8>; READ_SIZE],
+        taken: &'a mut BytesMut,
+    ) -> io::Result<&'a [u8]> {
         if let Self::Queues(queues) = self {
-            let n = queues.incoming.len().min(READ_SIZE);
-            if n == 0 && !queues.ended {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            let mut taken = 0;
-            for (to, from) in buffer.iter_mut().zip(queues.incoming.split_to(n)) {
-                to.write(from);
-                taken += 1;
-            }
-            debug_assert_eq!(taken, n);
-            return Err(io::ErrorKind::WouldBlock.into());
+            *taken = queues.incoming.split();
+            return if taken.is_empty() && !queues.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) };
         }
         let Some(fd) = self.fd() else { return Err(io::ErrorKind::NotConnected.into()) };
         loop {
-            match rustix::net::recv(fd, &mut buffer[..], RecvFlags::empty()) {
+            match rustix::net::recv(fd, &mut scratch[..], RecvFlags::empty()) {
                 Ok(((received, _), _)) => return Ok(received),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -1,0 +1,395 @@
+//! Keeps one client connected: dials, greets, serves the connection, waits, and does it again.
+//!
+//! It never waits itself. A host calls [`Connection::turn`] whenever the socket of
+//! [`Connection::socket`] is ready, the deadline has come, or the client was woken.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use super::backoff::Backoff;
+use super::cause::{Cause, Fault, Retry};
+use super::dial::{Dial, Step};
+use super::dispatch::Job;
+use super::shared::Shared;
+use super::wire::{Carrier, Want, Wire, lock};
+use crate::completion::{Answer, Completion};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mqtt::{Connect, Drain, Event, State};
+use crate::status::{ConnectionState, Status};
+
+/// A renewal waits this long for what is in flight.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where to connect, and how patiently.
+pub(crate) struct Endpoint {
+    pub host: String,
+    pub port: u16,
+    /// `None` is plain TCP.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// From the first step of an attempt to the CONNACK.
+    pub connect_timeout: Duration,
+    pub stall_timeout: Duration,
+    pub backoff: Backoff,
+}
+
+/// What is said to the server at the start of one connection.
+pub(crate) struct Greeting {
+    pub connect: Connect,
+    /// How long the credentials serve before the connection is to be made anew.
+    pub renew_after: Option<Duration>,
+}
+
+pub(crate) type Greet = Box<dyn FnMut() -> std::result::Result<Greeting, Fault> + Send>;
+
+enum Phase {
+    Idle,
+    Waiting(Instant),
+    Dialing(Box<Dial>, Instant),
+    Open(Box<Open>),
+    Ended,
+}
+
+struct Open {
+    wire: Wire,
+    /// The CONNACK has to come before it.
+    greeted_by: Instant,
+    up_since: Option<Instant>,
+    renew_at: Option<Instant>,
+    /// The cause, once this side has decided to end the connection.
+    ending: Option<Cause>,
+    drain_until: Option<Instant>,
+}
+
+pub(crate) struct Connection {
+    endpoint: Endpoint,
+    greet: Greet,
+    shared: Arc<Shared>,
+    backoff: Backoff,
+    rng: fastrand::Rng,
+    phase: Phase,
+    /// The completion of `connect`, until the first success or refusal.
+    connecting: Option<Completion>,
+    jobs: VecDeque<Job>,
+    events: VecDeque<Event<Completion>>,
+}
+
+impl Connection {
+    pub(super) fn new(endpoint: Endpoint, greet: Greet, shared: Arc<Shared>) -> Self {
+        Self {
+            backoff: endpoint.backoff.clone(),
+            endpoint,
+            greet,
+            shared,
+            rng: fastrand::Rng::new(),
+            phase: Phase::Idle,
+            connecting: None,
+            jobs: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Does all that can be done now. `readable` allows to read from the socket. Returns whether
+    /// there is more to do at once.
+    pub(super) fn turn(&mut self, readable: bool, now: Instant) -> bool {
+        self.obey(now);
+        let more = match self.advance(readable, now) {
+            Ok(more) => more,
+            Err(fault) => {
+                self.disconnected(fault, now);
+                false
+            }
+        };
+        self.close_if_done(now);
+        self.shared.strand.push(&mut self.jobs);
+        more
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    /// The socket to wait for, and for what.
+    pub(super) fn socket(&self) -> Option<(&Arc<OwnedFd>, Want)> {
+        match &self.phase {
+            Phase::Dialing(dial, _) => dial.socket().map(|socket| (socket, Want { read: false, write: true })),
+            Phase::Open(open) => {
+                let blocked = open.wire.blocked();
+                open.wire.socket().map(|socket| (socket, Want { read: true, write: blocked.write }))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the last turn found the socket not ready for.
+    pub(super) fn blocked(&self) -> Want {
+        match &self.phase {
+            Phase::Open(open) => open.wire.blocked(),
+            _ => Want { read: true, write: true },
+        }
+    }
+
+    /// Whether a turn would do something without the socket or the clock.
+    pub(super) fn has_work(&self) -> bool {
+        let orders = lock(&self.shared.orders);
+        if orders.connect.is_some() || orders.close.is_some() && matches!(self.phase, Phase::Idle) {
+            return true;
+        }
+        drop(orders);
+        if !self.shared.strand.is_pooled() && self.shared.strand.has_jobs() {
+            return true;
+        }
+        match &self.phase {
+            Phase::Open(open) => !open.wire.blocked().write && open.wire.has_output(&lock(&self.shared.session)),
+            _ => false,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let close = lock(&self.shared.orders).close.as_ref().map(|close| close.until);
+        let phase = match &self.phase {
+            Phase::Idle | Phase::Ended => lock(&self.shared.session).deadline(),
+            Phase::Waiting(until) => earliest([Some(*until), lock(&self.shared.session).deadline()]),
+            Phase::Dialing(dial, until) => {
+                earliest([Some(*until), dial.deadline(), lock(&self.shared.session).deadline()])
+            }
+            Phase::Open(open) => earliest([
+                open.up_since.is_none().then_some(open.greeted_by),
+                open.renew_at.filter(|_| open.ending.is_none()),
+                open.drain_until,
+                open.wire.deadline(&self.shared.session),
+            ]),
+        };
+        earliest([close, phase])
+    }
+
+    /// Takes the application's orders.
+    fn obey(&mut self, now: Instant) {
+        let mut orders = lock(&self.shared.orders);
+        let connect = orders.connect.take();
+        let close = orders.close.as_ref().map(|close| close.until);
+        drop(orders);
+        if let Some(done) = connect {
+            self.connecting = Some(done);
+            self.backoff.reset();
+            self.say(ConnectionState::Connecting, None, String::new());
+            self.phase = Phase::Waiting(now);
+        }
+        if let (Some(until), Phase::Open(open)) = (close, &mut self.phase) {
+            let mut session = lock(&self.shared.session);
+            if now >= until {
+                session.disconnect(Drain::Now);
+            } else if open.ending != Some(Cause::ClosedByUs) {
+                session.disconnect(Drain::Everything);
+            }
+            open.ending = Some(Cause::ClosedByUs);
+            open.drain_until = None;
+        }
+    }
+
+    fn advance(&mut self, readable: bool, now: Instant) -> std::result::Result<bool, Fault> {
+        match &mut self.phase {
+            Phase::Ended => Ok(false),
+            Phase::Idle => self.let_time_pass(now),
+            Phase::Waiting(until) => {
+                if now < *until {
+                    return self.let_time_pass(now);
+                }
+                let timeout = self.endpoint.connect_timeout;
+                let shared = Arc::clone(&self.shared);
+                let wake = Arc::new(move || shared.wake_always());
+                let dial = Dial::start(&self.endpoint.host, self.endpoint.port, timeout, now, wake);
+                self.phase = Phase::Dialing(Box::new(dial), now + timeout);
+                Ok(true)
+            }
+            Phase::Dialing(dial, until) => {
+                let until = *until;
+                match dial.step(now) {
+                    Step::Wait => self.let_time_pass(now),
+                    Step::Connected(socket) => {
+                        self.open(socket, until, now)?;
+                        Ok(true)
+                    }
+                    Step::Failed(fault) => Err(fault),
+                }
+            }
+            Phase::Open(_) => self.serve(readable, now),
+        }
+    }
+
+    /// Messages expire without a connection too.
+    fn let_time_pass(&mut self, now: Instant) -> std::result::Result<bool, Fault> {
+        // No connection, no ping: only expiries can be due.
+        let _ = lock(&self.shared.session).timer(now);
+        self.collect(now);
+        Ok(false)
+    }
+
+    fn open(&mut self, socket: Arc<OwnedFd>, greeted_by: Instant, now: Instant) -> std::result::Result<(), Fault> {
+        let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
+        let peer = format!("{host}:{port}");
+        let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        let Greeting { connect, renew_after } = (self.greet)()?;
+        lock(&self.shared.session)
+            .start(&connect, now)
+            .map_err(|error| Fault::new(Cause::Configuration, error.detail()))?;
+        self.phase = Phase::Open(Box::new(Open {
+            wire,
+            greeted_by,
+            up_since: None,
+            renew_at: renew_after.map(|after| now + after),
+            ending: None,
+            drain_until: None,
+        }));
+        Ok(())
+    }
+
+    fn serve(&mut self, readable: bool, now: Instant) -> std::result::Result<bool, Fault> {
+        let Phase::Open(open) = &mut self.phase else { return Ok(false) };
+        let session = &self.shared.session;
+        let mut served = (|| {
+            let unread = readable && open.wire.read(session, now)?;
+            open.wire.timer(session, now)?;
+            let unwritten = open.wire.write(session, now)?;
+            Ok(unread || unwritten)
+        })();
+        if served.is_ok() && open.up_since.is_none() && now >= open.greeted_by {
+            let stage = if open.wire.is_secured() { "no CONNACK" } else { "the TLS handshake did not end" };
+            let Endpoint { host, port, connect_timeout, .. } = &self.endpoint;
+            let detail = format!("{host}:{port}: {stage} within {connect_timeout:?}");
+            served = Err(Fault::new(Cause::ConnectTimeout, detail));
+        }
+        self.collect(now);
+        let Phase::Open(open) = &mut self.phase else { return Ok(false) };
+        if let Some(renew_at) = open.renew_at
+            && open.ending.is_none()
+            && open.up_since.is_some()
+            && now >= renew_at
+        {
+            lock(session).disconnect(Drain::InFlight);
+            open.ending = Some(Cause::Renewed);
+            open.drain_until = Some(now + RENEWAL_PATIENCE);
+            return Ok(true);
+        }
+        if open.drain_until.is_some_and(|until| now >= until) {
+            lock(session).disconnect(Drain::Now);
+            open.drain_until = None;
+            return Ok(true);
+        }
+        let finished = lock(session).state() == State::Finished;
+        match (served, open.ending) {
+            (Ok(_), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
+                open.wire.shut();
+                Err(Fault::new(cause, match cause {
+                    Cause::Renewed => "reconnecting with fresh credentials",
+                    _ => "closed by the application",
+                }))
+            }
+            // The peer may close first once it has the DISCONNECT.
+            (Err(_), Some(cause)) if finished => Err(Fault::new(cause, "disconnected")),
+            (served, _) => served,
+        }
+    }
+
+    /// Turns what the session says into work for the application.
+    fn collect(&mut self, now: Instant) {
+        lock(&self.shared.session).swap_events(&mut self.events);
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::Done { tag, outcome, .. } => self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from))),
+                Event::Message(message) => self.jobs.push_back(Job::Message(message)),
+                Event::Connected { .. } => {
+                    if let Phase::Open(open) = &mut self.phase {
+                        open.up_since = Some(now);
+                    }
+                    if let Some(done) = self.connecting.take() {
+                        self.jobs.push_back(Job::Done(done, Ok(Answer::Done)));
+                    }
+                    self.say(ConnectionState::Connected, None, String::new());
+                }
+            }
+        }
+        self.events = events;
+    }
+
+    fn say(&mut self, state: ConnectionState, cause: Option<Cause>, detail: String) {
+        log::debug!("{}: {state:?} {detail}", self.endpoint.host);
+        self.jobs.push_back(Job::Status(Status { state, cause, detail }));
+    }
+
+    fn disconnected(&mut self, fault: Fault, now: Instant) {
+        lock(&self.shared.session).stop();
+        if let Phase::Open(open) = &self.phase
+            && let Some(since) = open.up_since
+        {
+            self.backoff.ended(now - since);
+        }
+        self.phase = Phase::Idle;
+        self.collect(now);
+        if fault.retry() != Retry::Soon
+            && let Some(done) = self.connecting.take()
+        {
+            self.jobs.push_back(Job::Done(done, Err(fault.clone().into())));
+        }
+        let wait = match fault.cause {
+            Cause::ClosedByUs => None,
+            Cause::Renewed => Some(Duration::ZERO),
+            _ => self.backoff.next(fault.retry(), &mut self.rng),
+        };
+        let state = if wait.is_some() { ConnectionState::Connecting } else { ConnectionState::Disconnected };
+        if let Some(wait) = wait {
+            self.phase = Phase::Waiting(now + wait);
+        }
+        self.say(state, Some(fault.cause), fault.detail);
+    }
+
+    /// Ends the client if it was closed and has nothing left to send, or no time.
+    fn close_if_done(&mut self, now: Instant) {
+        let mut orders = lock(&self.shared.orders);
+        let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
+        let queued = lock(&self.shared.session).queued().0;
+        let done = match self.phase {
+            Phase::Ended => return,
+            // DISCONNECT has to leave first, if the socket takes it.
+            Phase::Open(_) => now >= until && lock(&self.shared.session).state() != State::Finished
+                || now >= until + Duration::from_secs(1),
+            Phase::Idle => true,
+            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
+        };
+        if !done {
+            return;
+        }
+        let close = orders.close.take();
+        drop(orders);
+        if let Phase::Open(open) = &mut self.phase {
+            open.wire.shut();
+        }
+        self.phase = Phase::Ended;
+        let mut session = lock(&self.shared.session);
+        session.stop();
+        session.close();
+        drop(session);
+        self.collect(now);
+        if let Some(done) = self.connecting.take() {
+            self.jobs.push_back(Job::Done(done, Err(Error::closed())));
+        }
+        self.say(ConnectionState::Closed, Some(Cause::ClosedByUs), "closed by the application".into());
+        for done in close.into_iter().flat_map(|close| close.done) {
+            let result: Result<Answer> = match queued {
+                0 => Ok(Answer::Done),
+                n => Err(Error::new(ErrorKind::Timeout, format!("closed with {n} operations unfinished"))),
+            };
+            self.jobs.push_back(Job::Done(done, result));
+        }
+        self.jobs.push_back(Job::End);
+    }
+}
+
+fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
+    times.into_iter().flatten().min()
+}

@@ -1,0 +1,253 @@
+//! Runs the application's callbacks: in order for one client, never with a lock held, never on the
+//! thread that does the I/O.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::pool;
+use super::wire::lock;
+use crate::completion::{Answer, Completion};
+use crate::error::Result;
+use crate::mqtt::{Delivery, Message};
+use crate::status::Status;
+
+/// What a message handler says about the message it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// It is settled.
+    Now,
+    /// The application acknowledges it later by its delivery number.
+    Later,
+}
+
+/// A callback of the application.
+pub(crate) enum Handler {
+    Message(Box<dyn FnMut(Message) -> Ack + Send>),
+    Status(Box<dyn FnMut(&Status) + Send>),
+}
+
+/// Which callback a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Status = 0,
+    Message = 1,
+}
+
+const ROUTES: usize = 2;
+
+pub(super) enum Job {
+    Done(Completion, Result<Answer>),
+    Message(Message),
+    Status(Status),
+    Set(Route, Option<Handler>),
+    /// The last: nothing runs after it.
+    End,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    scheduled: bool,
+    /// Only completions run any more.
+    muted: bool,
+    ended: bool,
+}
+
+type Acknowledge = Box<dyn Fn(Delivery) + Send + Sync>;
+
+/// The callbacks of one client, in order.
+pub(super) struct Strand {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    handlers: Mutex<[Option<Handler>; ROUTES]>,
+    /// Messages that came before there was a handler for them, as after a reconnect to a kept session.
+    parked: Mutex<VecDeque<Message>>,
+    acknowledge: std::sync::OnceLock<Acknowledge>,
+    /// Run by the pool; otherwise whoever drives the client calls `run`.
+    pooled: bool,
+}
+
+impl fmt::Debug for Strand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Strand")
+    }
+}
+
+thread_local! {
+    /// The strands that this thread is inside of, with what is left of their batches.
+    static INSIDE: RefCell<Vec<(*const Strand, VecDeque<Job>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Strand {
+    pub(super) fn new(pooled: bool) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            handlers: Mutex::default(),
+            parked: Mutex::default(),
+            acknowledge: std::sync::OnceLock::new(),
+            pooled,
+        })
+    }
+
+    pub(super) fn set_acknowledge(&self, acknowledge: Acknowledge) {
+        // Set once, where the client is made.
+        let _ = self.acknowledge.set(acknowledge);
+    }
+
+    /// Appends `jobs`, leaving the container empty for the next use.
+    pub(super) fn push(self: &Arc<Self>, jobs: &mut VecDeque<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        if queue.ended {
+            drop(queue);
+            jobs.clear();
+            return;
+        }
+        if queue.jobs.is_empty() {
+            std::mem::swap(&mut queue.jobs, jobs);
+        } else {
+            queue.jobs.append(jobs);
+        }
+        let schedule = self.pooled && !std::mem::replace(&mut queue.scheduled, true);
+        drop(queue);
+        self.changed.notify_all();
+        if schedule {
+            pool::schedule(Arc::clone(self));
+        }
+    }
+
+    pub(super) fn set(self: &Arc<Self>, route: Route, handler: Option<Handler>) {
+        self.push(&mut VecDeque::from([Job::Set(route, handler)]));
+    }
+
+    /// Runs what is queued. Returns whether more came meanwhile.
+    pub(super) fn run(self: &Arc<Self>) -> bool {
+        let batch = std::mem::take(&mut lock(&self.queue).jobs);
+        self.run_batch(batch);
+        let mut queue = lock(&self.queue);
+        queue.scheduled = self.pooled && !queue.jobs.is_empty();
+        !queue.jobs.is_empty()
+    }
+
+    fn run_batch(&self, batch: VecDeque<Job>) {
+        let this: *const Self = self;
+        INSIDE.with_borrow_mut(|inside| inside.push((this, batch)));
+        // A callback that frees its client takes the rest of the batch from here, and runs it.
+        while let Some(job) = INSIDE.with_borrow_mut(|inside| inside.last_mut().and_then(|(_, jobs)| jobs.pop_front())) {
+            self.execute(job);
+        }
+        INSIDE.with_borrow_mut(Vec::pop);
+    }
+
+    pub(super) fn has_jobs(&self) -> bool {
+        !lock(&self.queue).jobs.is_empty()
+    }
+
+    fn is_inside(&self) -> bool {
+        let this: *const Self = self;
+        INSIDE.with_borrow(|inside| inside.iter().any(|(strand, _)| *strand == this))
+    }
+
+    fn execute(&self, job: Job) {
+        match job {
+            Job::Done(done, result) => done.complete(result),
+            Job::Message(message) => self.deliver(message),
+            Job::Status(status) => {
+                if !status.is_connected() {
+                    // Their deliveries belong to a connection that is gone; the hub sends them again.
+                    lock(&self.parked).clear();
+                }
+                if let Some(Handler::Status(mut handler)) = self.take(Route::Status) {
+                    handler(&status);
+                    self.put_back(Route::Status, Handler::Status(handler));
+                }
+            }
+            Job::Set(route, handler) => {
+                let present = handler.is_some();
+                let before = std::mem::replace(&mut lock(&self.handlers)[route as usize], handler);
+                drop(before);
+                if present && route == Route::Message {
+                    let parked = std::mem::take(&mut *lock(&self.parked));
+                    parked.into_iter().for_each(|message| self.deliver(message));
+                }
+            }
+            Job::End => {
+                let handlers = std::mem::take(&mut *lock(&self.handlers));
+                drop(handlers);
+                lock(&self.parked).clear();
+                lock(&self.queue).ended = true;
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    fn deliver(&self, message: Message) {
+        if lock(&self.queue).muted {
+            return;
+        }
+        let Some(Handler::Message(mut handler)) = self.take(Route::Message) else {
+            if message.delivery.is_some() {
+                lock(&self.parked).push_back(message);
+            }
+            return;
+        };
+        let delivery = message.delivery;
+        let ack = handler(message);
+        self.put_back(Route::Message, Handler::Message(handler));
+        if let (Ack::Now, Some(delivery), Some(acknowledge)) = (ack, delivery, self.acknowledge.get()) {
+            acknowledge(delivery);
+        }
+    }
+
+    fn take(&self, route: Route) -> Option<Handler> {
+        if lock(&self.queue).muted {
+            return None;
+        }
+        lock(&self.handlers)[route as usize].take()
+    }
+
+    /// Unless the callback has ended its own client: then it was the last.
+    fn put_back(&self, route: Route, handler: Handler) {
+        if !lock(&self.queue).ended {
+            lock(&self.handlers)[route as usize].get_or_insert(handler);
+        }
+    }
+
+    /// From now on only completions run.
+    pub(super) fn mute(&self) {
+        lock(&self.queue).muted = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        lock(&self.queue).ended
+    }
+
+    /// Returns when `Job::End` has run. Inside one of the strand's own callbacks it runs what is
+    /// left here, on this thread; elsewhere it waits for the thread that does.
+    pub(super) fn wait_ended(&self) {
+        let inside = self.is_inside();
+        if inside {
+            let this: *const Self = self;
+            let rest = INSIDE.with_borrow_mut(|inside| {
+                inside.iter_mut().filter(|(strand, _)| *strand == this).map(|(_, jobs)| std::mem::take(jobs)).collect::<Vec<_>>()
+            });
+            rest.into_iter().rev().for_each(|jobs| self.run_batch(jobs));
+        }
+        let mut queue = lock(&self.queue);
+        while !queue.ended {
+            if inside && !queue.jobs.is_empty() {
+                let batch = std::mem::take(&mut queue.jobs);
+                drop(queue);
+                self.run_batch(batch);
+                queue = lock(&self.queue);
+            } else {
+                queue = self.changed.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+        }
+    }
+}

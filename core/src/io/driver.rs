@@ -1,0 +1,140 @@
+//! The tokio host: waits for the socket, the clock and the client's orders, and gives the
+//! connection its turns.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+use tokio::time::Sleep;
+
+use super::connection::Connection;
+use super::shared::Shared;
+use super::wire::Want;
+
+/// Does the I/O of one client. Nothing happens unless it is driven: spawn [`Driver::run`], or
+/// await it beside other work. Handlers and completions run inside it.
+pub struct Driver {
+    connection: Connection,
+    shared: Arc<Shared>,
+    /// The socket as the runtime knows it.
+    registered: Option<AsyncFd<Arc<OwnedFd>>>,
+    /// Armed for a moment not later than the deadline; moved only when the deadline comes earlier.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Driver")
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
+        Self { connection, shared, registered: None, sleep: None }
+    }
+
+    /// Runs until the client is closed. It may be dropped at any await and called again: nothing
+    /// is lost, as long as it is called soon enough for keep-alive.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub async fn run(&mut self) {
+        let mut readable = true;
+        while !self.turn(readable) {
+            readable = self.wait().await;
+        }
+    }
+
+    /// Returns whether the client has ended.
+    fn turn(&mut self, readable: bool) -> bool {
+        self.connection.turn(readable, Instant::now());
+        if !self.shared.strand.is_pooled() {
+            self.shared.strand.run();
+        }
+        self.connection.has_ended()
+    }
+
+    /// Waits until there is something to do. Returns whether the socket may be read.
+    async fn wait(&mut self) -> bool {
+        let want = self.register();
+        self.shared.fall_asleep();
+        if self.connection.has_work() {
+            self.shared.stay_awake();
+            tokio::task::yield_now().await;
+            return false;
+        }
+        self.arm();
+        let Self { registered, sleep, shared, connection } = self;
+        let ready = async {
+            match (registered.as_ref(), want) {
+                (Some(socket), Some(interest)) => Some(socket.ready(interest).await),
+                _ => std::future::pending().await,
+            }
+        };
+        let slept = async {
+            match sleep {
+                Some(sleep) => sleep.as_mut().await,
+                None => std::future::pending().await,
+            }
+        };
+        let readable = tokio::select! {
+            biased;
+            guard = ready => match guard {
+                Some(Ok(mut guard)) => {
+                    connection.turn(true, Instant::now());
+                    let Want { read, write } = connection.blocked();
+                    if read {
+                        guard.clear_ready_matching(Ready::READABLE | Ready::READ_CLOSED);
+                    }
+                    if write {
+                        guard.clear_ready_matching(Ready::WRITABLE);
+                    }
+                    false
+                }
+                // The runtime is shutting down; the next turn finds the socket as it is.
+                _ => true,
+            },
+            () = shared.woken() => false,
+            () = slept => {
+                self.sleep = None;
+                true
+            }
+        };
+        self.shared.stay_awake();
+        readable
+    }
+
+    /// Tells the runtime of the socket that the connection has now.
+    fn register(&mut self) -> Option<Interest> {
+        let Some((socket, want)) = self.connection.socket() else {
+            self.registered = None;
+            return None;
+        };
+        let known = self.registered.as_ref().is_some_and(|known| Arc::ptr_eq(known.get_ref(), socket));
+        if !known {
+            self.registered = None;
+            // Without a place in the poller the deadline of the connection ends it.
+            self.registered = AsyncFd::new(Arc::clone(socket))
+                .inspect_err(|error| log::error!("cannot wait for a socket: {error}"))
+                .ok();
+        }
+        match want {
+            Want { read: true, write: true } => Some(Interest::READABLE | Interest::WRITABLE),
+            Want { write: true, .. } => Some(Interest::WRITABLE),
+            _ => Some(Interest::READABLE),
+        }
+    }
+
+    fn arm(&mut self) {
+        match (self.connection.deadline().map(tokio::time::Instant::from_std), &mut self.sleep) {
+            (None, _) => {}
+            (Some(deadline), Some(sleep)) if sleep.deadline() > deadline => sleep.as_mut().reset(deadline),
+            (Some(_), Some(_)) => {}
+            (Some(deadline), None) => self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline))),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a client's handles and its I/O share: the session, the orders, and the way to wake the I/O.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::dispatch::{Handler, Route, Strand};
+use super::wire::lock;
+use crate::completion::Completion;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mqtt::{Delivery, Refused, Session};
+
+/// What the application has asked of the connection.
+#[derive(Default)]
+pub(super) struct Orders {
+    pub connect: Option<Completion>,
+    pub close: Option<Close>,
+}
+
+pub(super) struct Close {
+    /// How long what is queued may still be sent.
+    pub until: Instant,
+    pub done: Vec<Completion>,
+}
+
+pub(crate) struct Shared {
+    pub(super) session: Mutex<Session<Completion>>,
+    pub(super) orders: Mutex<Orders>,
+    pub(super) strand: std::sync::Arc<Strand>,
+    notify: Notify,
+    /// The I/O waits and has to be woken. Set before it looks a last time whether there is work.
+    asleep: AtomicBool,
+    connect_called: AtomicBool,
+    /// Set under the session's lock: after it nothing is accepted.
+    closed: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(session: Session<Completion>, strand: std::sync::Arc<Strand>) -> Self {
+        Self {
+            session: Mutex::new(session),
+            orders: Mutex::new(Orders::default()),
+            strand,
+            notify: Notify::new(),
+            asleep: AtomicBool::new(false),
+            connect_called: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn wake(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            self.notify.notify_one();
+        }
+    }
+
+    pub(super) fn fall_asleep(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn stay_awake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) async fn woken(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Gives `operation` the session, and wakes the I/O if that made something to write. What is
+    /// refused is abandoned, not completed: the caller reports it.
+    pub(crate) fn operate<R>(
+        &self,
+        done: Completion,
+        operation: impl FnOnce(&mut Session<Completion>, Completion) -> std::result::Result<R, Refused<Completion>>,
+    ) -> Result<R> {
+        let mut session = lock(&self.session);
+        if self.is_closed() {
+            drop(session);
+            done.abandon();
+            return Err(Error::closed());
+        }
+        let result = operation(&mut session, done);
+        let ready = session.has_output();
+        drop(session);
+        if ready {
+            self.wake();
+        }
+        result.map_err(|refused| {
+            refused.tag.abandon();
+            refused.error
+        })
+    }
+
+    pub(crate) fn acknowledge(&self, delivery: Delivery) -> Result<()> {
+        let mut session = lock(&self.session);
+        let result = session.acknowledge(delivery);
+        let ready = session.has_output();
+        drop(session);
+        if ready {
+            self.wake();
+        }
+        result
+    }
+
+    pub(crate) fn connect(&self, done: Completion) -> Result<()> {
+        let mut orders = lock(&self.orders);
+        let refused = if self.is_closed() {
+            Some(Error::closed())
+        } else if self.connect_called.swap(true, Ordering::SeqCst) {
+            Some(Error::new(ErrorKind::State, "connect was called already; the client stays connected until close"))
+        } else {
+            None
+        };
+        match refused {
+            Some(error) => {
+                drop(orders);
+                done.abandon();
+                Err(error)
+            }
+            None => {
+                orders.connect = Some(done);
+                drop(orders);
+                self.wake();
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces a callback; the one before is dropped once it is not running.
+    pub(crate) fn set_handler(&self, route: Route, handler: Option<Handler>) {
+        self.strand.set(route, handler);
+        self.wake();
+    }
+
+    /// Sends what is queued for up to `timeout`, then ends. Further calls shorten the time.
+    pub(crate) fn close(&self, timeout: Duration, done: Completion) -> Result<()> {
+        let until = Instant::now() + timeout.min(Duration::from_secs(86_400));
+        let mut orders = lock(&self.orders);
+        match &mut orders.close {
+            _ if self.strand.has_ended() => {
+                drop(orders);
+                done.abandon();
+                return Err(Error::closed());
+            }
+            Some(close) => {
+                close.until = close.until.min(until);
+                close.done.push(done);
+            }
+            None => orders.close = Some(Close { until, done: vec![done] }),
+        }
+        drop(orders);
+        let session = lock(&self.session);
+        self.closed.store(true, Ordering::SeqCst);
+        drop(session);
+        self.wake();
+        Ok(())
+    }
+
+    /// Ends now, and returns when no callback of this client will run any more.
+    pub(crate) fn free(&self) {
+        self.strand.mute();
+        // A client that has ended already has nothing to close.
+        let _ = self.close(Duration::ZERO, Completion::ignored());
+        self.strand.wait_ended();
+    }
+}
