@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn null_and_empty_are_kept_apart() {
-        let cases: [(&str, &[(&str, Option<&str>)]); 9] = [
+        type Pairs = &'static [(&'static str, Option<&'static str>)];
+        let cases: [(&str, Pairs); 9] = [
             ("", &[]),
             ("/", &[]),
             ("k", &[("k", None)]),
