@@ -179,9 +179,16 @@ proptest! {
         prop_assert_eq!(parsed.expiry, expiry);
         prop_assert_eq!(&parsed.key_name, &policy);
 
-        let mut forged = parsed.clone();
-        forged.signature[0] ^= 1;
-        prop_assert!(!forged.verify(&key));
+        for at in [0, 31] {
+            let mut forged = parsed.clone();
+            forged.signature[at] ^= 1;
+            prop_assert!(!forged.verify(&key));
+        }
+        for len in [0, 1, 31, 33] {
+            let mut resized = parsed.clone();
+            resized.signature.resize(len, 0);
+            prop_assert!(!resized.verify(&key));
+        }
         let mut other = parsed;
         other.resource.push('x');
         prop_assert!(!other.verify(&key));

@@ -187,7 +187,7 @@ impl FromStr for ConnectionString {
             ));
         }
         let mut out = Self::default();
-        let mut seen = [false; KEYS.len()];
+        let mut seen = Vec::new();
         for (i, part) in text.split(';').enumerate() {
             let number = i + 1;
             if part.is_empty() {
@@ -198,21 +198,15 @@ impl FromStr for ConnectionString {
             let (key, value) = part
                 .split_once('=')
                 .ok_or_else(|| broken(format_args!("part {number} has no '='")))?;
-            let at = KEYS
-                .iter()
-                .position(|known| *known == key)
+            let known = KEYS
+                .into_iter()
+                .find(|known| *known == key)
                 .ok_or_else(|| unknown(number, key, value))?;
-            let first_name = if KEYS[at] == X509_CERT {
-                X509
-            } else {
-                KEYS[at]
-            };
-            let slot = KEYS.iter().position(|known| *known == first_name);
-            if let Some(seen) = slot.and_then(|slot| seen.get_mut(slot))
-                && std::mem::replace(seen, true)
-            {
+            let known = if known == X509_CERT { X509 } else { known };
+            if seen.contains(&known) {
                 return Err(broken(format_args!("{key} is there twice")));
             }
+            seen.push(known);
             if value.trim().is_empty() {
                 return Err(broken(format_args!("{key} has no value")));
             }
@@ -230,8 +224,7 @@ impl FromStr for ConnectionString {
 
 impl fmt::Debug for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hidden =
-            |secret: &Option<String>| secret.as_ref().map(|_| format_args!("hidden").to_string());
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "hidden");
         f.debug_struct("ConnectionString")
             .field("host_name", &self.host_name)
             .field("device_id", &self.device_id)
