@@ -5,6 +5,7 @@
 //! an IoT hub using the MQTT protocol" unless an item names another source.
 
 pub mod connection_string;
+pub mod credential;
 pub mod identity;
 pub mod message;
 pub mod percent;
@@ -15,6 +16,7 @@ pub mod system_property;
 pub mod topic;
 
 pub use connection_string::ConnectionString;
+pub use credential::{Credential, Doubt, Proof};
 pub use identity::{Identity, UsernameQuery};
 pub use message::{MAX_MESSAGE, Message};
 pub use policy::Policy;

@@ -1,0 +1,194 @@
+//! A device or module of an IoT Hub.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::completion::{Completion, Pending};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::hub::topic::{devicebound_filter, telemetry_prefix};
+use crate::hub::{Credential, Identity, Message, UsernameQuery};
+use crate::io::{self, Ack, Driver, Greet, Greeting};
+use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
+use crate::mqtt_client::MqttClient;
+use crate::status::Status;
+
+/// Talks to an IoT Hub as one device or module. Clones are handles of the same client.
+#[derive(Clone)]
+pub struct DeviceClient {
+    mqtt: MqttClient,
+    identity: Arc<Identity>,
+    /// The topic of a message without properties.
+    telemetry: Arc<str>,
+}
+
+impl std::fmt::Debug for DeviceClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DeviceClient").field(&self.identity.client_id()).finish()
+    }
+}
+
+/// The product name in the user name, for the hub's own logs.
+const CLIENT_TYPE: &str = concat!("iothub-mqtt/", env!("CARGO_PKG_VERSION"));
+
+impl DeviceClient {
+    /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
+    pub fn driven(config: Config) -> Result<(Self, Driver)> {
+        Self::assemble(config, false)
+    }
+
+    /// A client served by the library's threads.
+    pub fn threaded(config: Config) -> Result<Self> {
+        let (client, driver) = Self::assemble(config, true)?;
+        io::spawn(driver)?;
+        Ok(client)
+    }
+
+    fn assemble(config: Config, threaded: bool) -> Result<(Self, Driver)> {
+        let missing = |what, how| Error::argument(what, format_args!("not given: {how}"));
+        let identity = config.identity.ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
+        let credential = config
+            .credential
+            .ok_or_else(|| missing("credential", "set a key, a SAS token or a certificate"))?;
+        let has_certificate = config.tuning.tls.identity.is_some();
+        if matches!(credential, Credential::Certificate) && !has_certificate {
+            return Err(missing("certificate", "the connection string says x509=true, set the certificate and its key"));
+        }
+        let query =
+            UsernameQuery { device_client_type: Some(CLIENT_TYPE), model_id: config.model_id.as_deref(), ..UsernameQuery::default() };
+        let will = match &config.will {
+            Some((message, qos)) => Some(Will {
+                topic: message.telemetry_topic(&identity)?,
+                payload: message.body().clone(),
+                qos: *qos,
+                retain: false,
+            }),
+            None => None,
+        };
+        let connect = Connect {
+            client_id: identity.client_id(),
+            clean_session: false,
+            keep_alive: u16::try_from(config.tuning.keep_alive.as_secs()).unwrap_or(u16::MAX),
+            username: Some(identity.username(&query)),
+            password: None,
+            will,
+        };
+        let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
+        let greet = greet(connect, identity.clone(), credential, config.sas_life);
+        let (mqtt, driver) = MqttClient::assemble(&host, &config.tuning, greet, threaded)?;
+        let telemetry = telemetry_prefix(&identity).into();
+        Ok((Self { mqtt, identity: Arc::new(identity), telemetry }, driver))
+    }
+
+    /// The topics beneath.
+    pub fn mqtt(&self) -> &MqttClient {
+        &self.mqtt
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// See [`MqttClient::connect`].
+    pub fn connect(&self) -> Result<Pending> {
+        self.mqtt.connect()
+    }
+
+    pub fn connect_with(&self, done: Completion) -> Result<()> {
+        self.mqtt.connect_with(done)
+    }
+
+    /// See [`MqttClient::close`].
+    pub fn close(&self, timeout: Duration) -> Result<Pending> {
+        self.mqtt.close(timeout)
+    }
+
+    pub fn close_with(&self, timeout: Duration, done: Completion) -> Result<()> {
+        self.mqtt.close_with(timeout, done)
+    }
+
+    /// See [`MqttClient::free`].
+    pub fn free(&self) {
+        self.mqtt.free();
+    }
+
+    /// Sends telemetry, at least once: accepted now, kept until the hub has acknowledged it. Works
+    /// while disconnected, up to the queue's limits.
+    pub fn send(&self, message: &Message) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.send_with(message, done)?;
+        Ok(pending)
+    }
+
+    /// As [`DeviceClient::send`], with a callback.
+    pub fn send_with(&self, message: &Message, done: Completion) -> Result<()> {
+        let payload = message.body();
+        let publish = |topic: &str, done| {
+            let publish = Publish { topic, payload, qos: QoS::AtLeastOnce, retain: false };
+            self.mqtt.publish_with(&publish, done).map(drop)
+        };
+        if message.has_properties() {
+            match message.telemetry_topic(&self.identity) {
+                Ok(topic) => publish(&topic, done),
+                Err(error) => {
+                    done.abandon();
+                    Err(error)
+                }
+            }
+        } else if let Err(error) = message.check_size() {
+            done.abandon();
+            Err(error)
+        } else {
+            publish(&self.telemetry, done)
+        }
+    }
+
+    /// Called for each cloud-to-device message, in order. Registering it subscribes; `None` removes
+    /// the handler and lets messages wait.
+    ///
+    /// # Errors
+    /// `Unsupported` for a module: the hub sends such messages to devices only.
+    pub fn on_message(&self, handler: Option<MessageHandler>) -> Result<()> {
+        let Some(mut handler) = handler else {
+            self.mqtt.on_message(None);
+            return Ok(());
+        };
+        let filter = devicebound_filter(&self.identity).ok_or_else(|| {
+            Error::new(crate::ErrorKind::Unsupported, "IoT Hub sends cloud-to-device messages to devices, not modules")
+        })?;
+        let identity = Arc::clone(&self.identity);
+        self.mqtt.on_message(Some(Box::new(move |message| {
+            match Message::from_devicebound(&message.topic, message.payload, &identity) {
+                Ok(parsed) => handler(&parsed, message.delivery.unwrap_or(Delivery(0))),
+                Err(error) => {
+                    // It would come again for ever.
+                    log::warn!("a cloud-to-device message was dropped: {error}");
+                    Ack::Now
+                }
+            }
+        })));
+        self.mqtt.subscribe_with(vec![(filter, QoS::AtLeastOnce)], Completion::ignored()).map(drop)
+    }
+
+    /// See [`MqttClient::acknowledge`].
+    pub fn acknowledge(&self, delivery: Delivery) -> Result<()> {
+        self.mqtt.acknowledge(delivery)
+    }
+
+    /// See [`MqttClient::on_status`].
+    pub fn on_status(&self, handler: Option<Box<dyn FnMut(&Status) + Send>>) {
+        self.mqtt.on_status(handler);
+    }
+}
+
+/// Gets a message and its delivery number; says whether it is settled.
+pub type MessageHandler = Box<dyn FnMut(&Message, Delivery) -> Ack + Send>;
+
+fn greet(connect: Connect, identity: Identity, credential: Credential, life: Duration) -> Greet {
+    Box::new(move || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let proof = credential.prove(&identity, now, life);
+        let connect = Connect { password: proof.password, ..connect.clone() };
+        Ok(Greeting { connect, renew_after: proof.renew_after, doubt: proof.doubt })
+    })
+}

@@ -1,0 +1,166 @@
+//! A client of topics: what other brokers know, and what the hub's own client is built on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::completion::{Completion, Pending};
+use crate::config::{MqttConfig, Tuning};
+use crate::error::Result;
+use crate::io::{self, Ack, Driver, Endpoint, Greet, Greeting, Handler, Route, Shared};
+use crate::mqtt::{Delivery, Message, Publish, QoS, check_filter, check_topic};
+use crate::status::Status;
+
+/// Publishes and subscribes over one connection that is kept up until it is closed.
+///
+/// Clones are handles of the same client; it closes when the last is dropped. Any method may be
+/// called from any thread, also inside a callback.
+#[derive(Clone)]
+pub struct MqttClient(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    time_to_live: Option<Duration>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // An error says that it was closed already.
+        let _ = self.shared.close(Duration::ZERO, Completion::ignored());
+    }
+}
+
+impl std::fmt::Debug for MqttClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MqttClient")
+    }
+}
+
+impl MqttClient {
+    /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
+    pub fn driven(config: MqttConfig) -> Result<(Self, Driver)> {
+        let MqttConfig { host, connect, tuning } = config;
+        Self::assemble(&host, &tuning, greet_with(connect, &tuning), false)
+    }
+
+    /// A client served by the library's threads.
+    pub fn threaded(config: MqttConfig) -> Result<Self> {
+        let MqttConfig { host, connect, tuning } = config;
+        let (client, driver) = Self::assemble(&host, &tuning, greet_with(connect, &tuning), true)?;
+        io::spawn(driver)?;
+        Ok(client)
+    }
+
+    pub(crate) fn assemble(host: &str, tuning: &Tuning, greet: Greet, threaded: bool) -> Result<(Self, Driver)> {
+        let endpoint = Endpoint {
+            host: host.to_owned(),
+            port: tuning.port,
+            tls: Some((tuning.tls.client_config()?, io::server_name(host)?)),
+            connect_timeout: tuning.connect_timeout,
+            stall_timeout: tuning.ping_timeout,
+            backoff: tuning.backoff(),
+        };
+        let (shared, driver) = io::assemble(endpoint, greet, tuning.settings(), threaded);
+        Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live })), driver))
+    }
+
+    /// Connects, and stays connected until `close`. The answer is the first success, or the first
+    /// refusal by the server or TLS; the trying goes on either way. May be called once.
+    pub fn connect(&self) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.connect_with(done)?;
+        Ok(pending)
+    }
+
+    /// As [`MqttClient::connect`], with a callback.
+    pub fn connect_with(&self, done: Completion) -> Result<()> {
+        self.0.shared.connect(done)
+    }
+
+    /// Sends what is queued for up to `timeout`, then disconnects for good. The answer is an error
+    /// of kind `Timeout` if something was left.
+    pub fn close(&self, timeout: Duration) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.close_with(timeout, done)?;
+        Ok(pending)
+    }
+
+    pub fn close_with(&self, timeout: Duration, done: Completion) -> Result<()> {
+        self.0.shared.close(timeout, done)
+    }
+
+    /// Closes now and waits until no callback of this client runs or will run, except the one that
+    /// calls it. Only for threaded clients: a driven one ends when its driver does.
+    pub fn free(&self) {
+        self.0.shared.free();
+    }
+
+    /// QoS 1: kept until the server has it, through any number of connections. QoS 0: only while
+    /// connected, and done when handed to the connection.
+    pub fn publish(&self, publish: &Publish<'_>) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.publish_with(publish, done)?;
+        Ok(pending)
+    }
+
+    /// As [`MqttClient::publish`], with a callback. Returns the packet id.
+    pub fn publish_with(&self, publish: &Publish<'_>, done: Completion) -> Result<u16> {
+        if let Err(error) = check_topic(publish.topic) {
+            done.abandon();
+            return Err(error);
+        }
+        let expiry = self.0.time_to_live.map(|time| Instant::now() + time);
+        self.0.shared.operate(done, expiry.is_some(), |session, done| session.publish(publish, expiry, done))
+    }
+
+    /// The answer holds the QoS granted to each filter.
+    pub fn subscribe(&self, filters: Vec<(String, QoS)>) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.subscribe_with(filters, done)?;
+        Ok(pending)
+    }
+
+    pub fn subscribe_with(&self, filters: Vec<(String, QoS)>, done: Completion) -> Result<u16> {
+        if let Some(error) = filters.iter().find_map(|(filter, _)| check_filter(filter).err()) {
+            done.abandon();
+            return Err(error);
+        }
+        self.0.shared.operate(done, false, |session, done| session.subscribe(filters, done))
+    }
+
+    pub fn unsubscribe(&self, filters: Vec<String>) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.unsubscribe_with(filters, done)?;
+        Ok(pending)
+    }
+
+    pub fn unsubscribe_with(&self, filters: Vec<String>, done: Completion) -> Result<u16> {
+        self.0.shared.operate(done, false, |session, done| session.unsubscribe(filters, done))
+    }
+
+    /// Acknowledges a message whose handler said [`Ack::Later`]. `NotFound` if it was acknowledged
+    /// already or came on an earlier connection: then the server sends it again.
+    pub fn acknowledge(&self, delivery: Delivery) -> Result<()> {
+        self.0.shared.acknowledge(delivery)
+    }
+
+    /// Called for each received message, in order. `None` removes the handler; messages above
+    /// QoS 0 then wait for the next one.
+    pub fn on_message(&self, handler: Option<Box<dyn FnMut(Message) -> Ack + Send>>) {
+        self.0.shared.set_handler(Route::Message, handler.map(Handler::Message));
+    }
+
+    /// Called for each change of the connection, in order with everything else.
+    pub fn on_status(&self, handler: Option<Box<dyn FnMut(&Status) + Send>>) {
+        self.0.shared.set_handler(Route::Status, handler.map(Handler::Status));
+    }
+
+    /// Operations that have not completed, and the bytes that they hold.
+    pub fn queued(&self) -> (usize, usize) {
+        self.0.shared.queued()
+    }
+}
+
+fn greet_with(mut connect: crate::mqtt::Connect, tuning: &Tuning) -> Greet {
+    connect.keep_alive = u16::try_from(tuning.keep_alive.as_secs()).unwrap_or(u16::MAX);
+    Box::new(move || Ok(Greeting { connect: connect.clone(), renew_after: None, doubt: None }))
+}
