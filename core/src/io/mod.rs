@@ -2,4 +2,6 @@
 
 pub mod backoff;
 pub mod cause;
+mod pem;
+pub mod tls;
 mod tls_fault;
