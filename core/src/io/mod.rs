@@ -2,6 +2,9 @@
 
 pub mod backoff;
 pub mod cause;
+pub mod dial;
+pub mod interest;
 mod pem;
+mod resolve;
 pub mod tls;
 mod tls_fault;
