@@ -11,7 +11,7 @@ use crate::hub::{Credential, Identity, Message, UsernameQuery};
 use crate::io::{self, Ack, Driver, Greet, Greeting};
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
-use crate::status::Status;
+use crate::status::StatusHandler;
 
 /// Talks to an IoT Hub as one device or module. Clones are handles of the same client.
 #[derive(Clone)]
@@ -46,16 +46,23 @@ impl DeviceClient {
 
     fn assemble(config: Config, threaded: bool) -> Result<(Self, Driver)> {
         let missing = |what, how| Error::argument(what, format_args!("not given: {how}"));
-        let identity = config.identity.ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
+        let identity =
+            config.identity.ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
         let credential = config
             .credential
             .ok_or_else(|| missing("credential", "set a key, a SAS token or a certificate"))?;
         let has_certificate = config.tuning.tls.identity.is_some();
         if matches!(credential, Credential::Certificate) && !has_certificate {
-            return Err(missing("certificate", "the connection string says x509=true, set the certificate and its key"));
+            return Err(missing(
+                "certificate",
+                "the connection string says x509=true, set the certificate and its key",
+            ));
         }
-        let query =
-            UsernameQuery { device_client_type: Some(CLIENT_TYPE), model_id: config.model_id.as_deref(), ..UsernameQuery::default() };
+        let query = UsernameQuery {
+            device_client_type: Some(CLIENT_TYPE),
+            model_id: config.model_id.as_deref(),
+            ..UsernameQuery::default()
+        };
         let will = match &config.will {
             Some((message, qos)) => Some(Will {
                 topic: message.telemetry_topic(&identity)?,
@@ -127,7 +134,7 @@ impl DeviceClient {
             let publish = Publish { topic, payload, qos: QoS::AtLeastOnce, retain: false };
             self.mqtt.publish_with(&publish, done).map(drop)
         };
-        if message.has_properties() {
+        if !message.is_plain() {
             match message.telemetry_topic(&self.identity) {
                 Ok(topic) => publish(&topic, done),
                 Err(error) => {
@@ -154,7 +161,10 @@ impl DeviceClient {
             return Ok(());
         };
         let filter = devicebound_filter(&self.identity).ok_or_else(|| {
-            Error::new(crate::ErrorKind::Unsupported, "IoT Hub sends cloud-to-device messages to devices, not modules")
+            Error::new(
+                crate::ErrorKind::Unsupported,
+                "IoT Hub sends cloud-to-device messages to devices, not modules",
+            )
         })?;
         let identity = Arc::clone(&self.identity);
         self.mqtt.on_message(Some(Box::new(move |message| {
@@ -176,7 +186,7 @@ impl DeviceClient {
     }
 
     /// See [`MqttClient::on_status`].
-    pub fn on_status(&self, handler: Option<Box<dyn FnMut(&Status) + Send>>) {
+    pub fn on_status(&self, handler: Option<StatusHandler>) {
         self.mqtt.on_status(handler);
     }
 }

@@ -8,7 +8,7 @@ use crate::config::{MqttConfig, Tuning};
 use crate::error::Result;
 use crate::io::{self, Ack, Driver, Endpoint, Greet, Greeting, Handler, Route, Shared};
 use crate::mqtt::{Delivery, Message, Publish, QoS, check_filter, check_topic};
-use crate::status::Status;
+use crate::status::StatusHandler;
 
 /// Publishes and subscribes over one connection that is kept up until it is closed.
 ///
@@ -50,7 +50,12 @@ impl MqttClient {
         Ok(client)
     }
 
-    pub(crate) fn assemble(host: &str, tuning: &Tuning, greet: Greet, threaded: bool) -> Result<(Self, Driver)> {
+    pub(crate) fn assemble(
+        host: &str,
+        tuning: &Tuning,
+        greet: Greet,
+        threaded: bool,
+    ) -> Result<(Self, Driver)> {
         let endpoint = Endpoint {
             host: host.to_owned(),
             port: tuning.port,
@@ -150,7 +155,7 @@ impl MqttClient {
     }
 
     /// Called for each change of the connection, in order with everything else.
-    pub fn on_status(&self, handler: Option<Box<dyn FnMut(&Status) + Send>>) {
+    pub fn on_status(&self, handler: Option<StatusHandler>) {
         self.0.shared.set_handler(Route::Status, handler.map(Handler::Status));
     }
 

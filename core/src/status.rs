@@ -12,6 +12,9 @@ pub enum ConnectionState {
     Closed,
 }
 
+/// Called for each change of the connection.
+pub type StatusHandler = Box<dyn FnMut(&Status) + Send>;
+
 /// A change of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {

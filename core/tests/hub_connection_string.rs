@@ -19,54 +19,30 @@ fn parse(text: &str) -> ConnectionString {
 
 #[test]
 fn takes_every_form() {
-    let device = parse(&format!(
-        "HostName=h.azure-devices.net;DeviceId=d;SharedAccessKey={KEY}"
-    ));
+    let device = parse(&format!("HostName=h.azure-devices.net;DeviceId=d;SharedAccessKey={KEY}"));
     assert_eq!(device.host_name, "h.azure-devices.net");
     assert_eq!(device.dial_host(), "h.azure-devices.net");
     assert_eq!(device.shared_access_key.as_deref(), Some(KEY));
     assert_eq!(device.identity().unwrap().client_id(), "d");
     assert!(!device.x509);
 
-    let module = parse(&format!(
-        "SharedAccessKey={KEY};ModuleId=m;DeviceId=d;GatewayHostName=edge-1;HostName=h"
-    ));
+    let module =
+        parse(&format!("SharedAccessKey={KEY};ModuleId=m;DeviceId=d;GatewayHostName=edge-1;HostName=h"));
     assert_eq!(module.identity().unwrap().client_id(), "d/m");
     assert_eq!(module.identity().unwrap().hub_host(), "h");
     assert_eq!(module.dial_host(), "edge-1");
 
-    let policy = parse(&format!(
-        "HostName=h;SharedAccessKeyName=iothubowner;SharedAccessKey={KEY}"
-    ));
-    assert_eq!(
-        policy.shared_access_key_name.as_deref(),
-        Some("iothubowner")
-    );
-    assert!(
-        policy
-            .identity()
-            .unwrap_err()
-            .detail()
-            .contains("DeviceId is missing")
-    );
+    let policy = parse(&format!("HostName=h;SharedAccessKeyName=iothubowner;SharedAccessKey={KEY}"));
+    assert_eq!(policy.shared_access_key_name.as_deref(), Some("iothubowner"));
+    assert!(policy.identity().unwrap_err().detail().contains("DeviceId is missing"));
 
-    let token = parse(&format!(
-        "HostName=h;DeviceId=d;SharedAccessSignature={TOKEN}"
-    ));
+    let token = parse(&format!("HostName=h;DeviceId=d;SharedAccessSignature={TOKEN}"));
     assert_eq!(token.shared_access_signature.as_deref(), Some(TOKEN));
 
     for text in ["x509=true", "x509=True", "X509Cert=TRUE"] {
-        assert!(
-            parse(&format!("HostName=h;DeviceId=d;{text}")).x509,
-            "{text}"
-        );
+        assert!(parse(&format!("HostName=h;DeviceId=d;{text}")).x509, "{text}");
     }
-    assert!(
-        !parse(&format!(
-            "HostName=h;DeviceId=d;x509=false;SharedAccessKey={KEY}"
-        ))
-        .x509
-    );
+    assert!(!parse(&format!("HostName=h;DeviceId=d;x509=false;SharedAccessKey={KEY}")).x509);
     for host in ["localhost", "127.0.0.1", "::1", "my_host.example"] {
         let text = format!("HostName={host};DeviceId=d;x509=true");
         assert_eq!(parse(&text).host_name, host);
@@ -80,117 +56,42 @@ fn says_what_is_wrong_and_no_secret() {
     let cases = [
         ("", "must not be empty"),
         (" \n", "must not be empty"),
-        (
-            "HostName=h;DeviceId=d;{key}\n",
-            "must not begin or end with white space",
-        ),
+        ("HostName=h;DeviceId=d;{key}\n", "must not begin or end with white space"),
         ("{token}", "this is a SAS token"),
         ("HostName=h;;DeviceId=d;{key}", "part 2 is empty"),
         ("HostName=h;DeviceId=d;{key};", "part 4 is empty"),
         ("HostName=h;DeviceId=d;s3cret", "part 3 has no '='"),
-        (
-            "HostName=h;DeviceId=d;=s3cret",
-            "part 3 has no key before '='",
-        ),
-        (
-            "HostName=h;DeviceId=d;SharedAcessKey=s3cret",
-            "SharedAcessKey is no known key",
-        ),
-        (
-            "HostName=h;DeviceId=d;NMgJDvdKTxjLi==",
-            "part 3 has no known key",
-        ),
-        (
-            "HostName=h;DeviceId=d;sr s3cret=1",
-            "part 3 has no known key",
-        ),
-        (
-            "HostName=h;DeviceId=d;c2VjcmV0=x",
-            "part 3 has no known key",
-        ),
-        (
-            "HostName=h;deviceid=d;{key}",
-            "part 2 must be written DeviceId",
-        ),
-        (
-            "HostName=h; DeviceId=d;{key}",
-            "part 2 must be written DeviceId",
-        ),
-        (
-            "HostName=h;HostName=h;DeviceId=d;{key}",
-            "HostName is there twice",
-        ),
-        (
-            "HostName=h;DeviceId=d;x509=true;X509Cert=true",
-            "X509Cert is there twice",
-        ),
-        (
-            "HostName=h;DeviceId=d;{key};{key}",
-            "SharedAccessKey is there twice",
-        ),
+        ("HostName=h;DeviceId=d;=s3cret", "part 3 has no key before '='"),
+        ("HostName=h;DeviceId=d;SharedAcessKey=s3cret", "SharedAcessKey is no known key"),
+        ("HostName=h;DeviceId=d;NMgJDvdKTxjLi==", "part 3 has no known key"),
+        ("HostName=h;DeviceId=d;sr s3cret=1", "part 3 has no known key"),
+        ("HostName=h;DeviceId=d;c2VjcmV0=x", "part 3 has no known key"),
+        ("HostName=h;deviceid=d;{key}", "part 2 must be written DeviceId"),
+        ("HostName=h; DeviceId=d;{key}", "part 2 must be written DeviceId"),
+        ("HostName=h;HostName=h;DeviceId=d;{key}", "HostName is there twice"),
+        ("HostName=h;DeviceId=d;x509=true;X509Cert=true", "X509Cert is there twice"),
+        ("HostName=h;DeviceId=d;{key};{key}", "SharedAccessKey is there twice"),
         ("HostName=h;DeviceId=;{key}", "DeviceId has no value"),
         ("HostName=h;DeviceId= ;{key}", "DeviceId has no value"),
-        (
-            "HostName=h;DeviceId=d;SharedAccessKey=",
-            "SharedAccessKey has no value",
-        ),
-        (
-            "HostName=h ;DeviceId=d;{key}",
-            "the value of HostName must not begin or end",
-        ),
-        (
-            "HostName=h;DeviceId=d;x509=yes",
-            "x509 must be true or false",
-        ),
+        ("HostName=h;DeviceId=d;SharedAccessKey=", "SharedAccessKey has no value"),
+        ("HostName=h ;DeviceId=d;{key}", "the value of HostName must not begin or end"),
+        ("HostName=h;DeviceId=d;x509=yes", "x509 must be true or false"),
         ("DeviceId=d;{key}", "HostName is missing"),
-        (
-            "HostName=https://h;DeviceId=d;{key}",
-            "HostName: must be a host name alone",
-        ),
-        (
-            "HostName=h:8883;DeviceId=d;{key}",
-            "HostName: must be a host name alone",
-        ),
-        (
-            "HostName=h;GatewayHostName=a/b;DeviceId=d;{key}",
-            "GatewayHostName: must be a host",
-        ),
+        ("HostName=https://h;DeviceId=d;{key}", "HostName: must be a host name alone"),
+        ("HostName=h:8883;DeviceId=d;{key}", "HostName: must be a host name alone"),
+        ("HostName=h;GatewayHostName=a/b;DeviceId=d;{key}", "GatewayHostName: must be a host"),
         ("HostName=h", "DeviceId is missing"),
         ("HostName=h;{key}", "DeviceId is missing"),
-        (
-            "HostName=h;ModuleId=m;SharedAccessKeyName=p;{key}",
-            "ModuleId is there without DeviceId",
-        ),
-        (
-            "HostName=h;DeviceId=a/b;{key}",
-            "DeviceId: must not contain '/'",
-        ),
-        (
-            "HostName=h;DeviceId=a+b;{key}",
-            "DeviceId: must not contain '+': IoT Hub registers",
-        ),
-        (
-            "HostName=h;DeviceId=a#b;{key}",
-            "DeviceId: must not contain '#': IoT Hub registers",
-        ),
-        (
-            "HostName=h;DeviceId=é;{key}",
-            "DeviceId: must not contain 'é'",
-        ),
-        (
-            "HostName=h;DeviceId={long};{key}",
-            "DeviceId: must have at most 128",
-        ),
-        (
-            "HostName=h;DeviceId=d;ModuleId=a b;{key}",
-            "ModuleId: must not contain ' '",
-        ),
+        ("HostName=h;ModuleId=m;SharedAccessKeyName=p;{key}", "ModuleId is there without DeviceId"),
+        ("HostName=h;DeviceId=a/b;{key}", "DeviceId: must not contain '/'"),
+        ("HostName=h;DeviceId=a+b;{key}", "DeviceId: must not contain '+': IoT Hub registers"),
+        ("HostName=h;DeviceId=a#b;{key}", "DeviceId: must not contain '#': IoT Hub registers"),
+        ("HostName=h;DeviceId=é;{key}", "DeviceId: must not contain 'é'"),
+        ("HostName=h;DeviceId={long};{key}", "DeviceId: must have at most 128"),
+        ("HostName=h;DeviceId=d;ModuleId=a b;{key}", "ModuleId: must not contain ' '"),
         ("HostName=h;DeviceId=d", "no credential"),
         ("HostName=h;DeviceId=d;x509=false", "no credential"),
-        (
-            "HostName=h;DeviceId=d;x509=true;{key}",
-            "x509=true excludes SharedAccessKey",
-        ),
+        ("HostName=h;DeviceId=d;x509=true;{key}", "x509=true excludes SharedAccessKey"),
         (
             "HostName=h;DeviceId=d;x509=true;SharedAccessSignature={token}",
             "x509=true excludes SharedAccessSignature",
@@ -203,14 +104,8 @@ fn says_what_is_wrong_and_no_secret() {
             "HostName=h;DeviceId=d;SharedAccessKeyName=p;x509=true",
             "SharedAccessKeyName is there without SharedAccessKey",
         ),
-        (
-            "HostName=h;DeviceId=d;SharedAccessKey=s3cret!!",
-            "SharedAccessKey: must be base64",
-        ),
-        (
-            "HostName=h;DeviceId=d;SharedAccessKey=s3cret",
-            "may have been cut off",
-        ),
+        ("HostName=h;DeviceId=d;SharedAccessKey=s3cret!!", "SharedAccessKey: must be base64"),
+        ("HostName=h;DeviceId=d;SharedAccessKey=s3cret", "may have been cut off"),
         (
             "HostName=h;DeviceId=d;SharedAccessSignature=s3cret",
             "SharedAccessSignature: must be 'SharedAccessSignature', one space",
@@ -218,10 +113,7 @@ fn says_what_is_wrong_and_no_secret() {
     ];
     let mut texts = HashSet::new();
     for (template, expected) in cases {
-        let text = template
-            .replace("{key}", &key)
-            .replace("{token}", TOKEN)
-            .replace("{long}", &long);
+        let text = template.replace("{key}", &key).replace("{token}", TOKEN).replace("{long}", &long);
         let error = text.parse::<ConnectionString>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Argument);
         assert!(error.detail().contains(expected), "{template}: {error}");

@@ -21,17 +21,13 @@ fn writes_system_properties_first_and_in_a_fixed_order() {
     message.set_property("b", Some("2 3")).unwrap();
     message.set_property("a", None).unwrap();
     message.set_property("e", Some("")).unwrap();
-    message
-        .set_system(SystemProperty::ContentType, "application/json")
-        .unwrap();
+    message.set_system(SystemProperty::ContentType, "application/json").unwrap();
     message.set_system(SystemProperty::MessageId, "1").unwrap();
     assert_eq!(
         message.telemetry_topic(&device()).unwrap(),
         "devices/MyDevice01/messages/events/%24.mid=1&%24.ct=application%2Fjson&b=2%203&a&e="
     );
-    message
-        .set_system(SystemProperty::OutputName, "out")
-        .unwrap();
+    message.set_system(SystemProperty::OutputName, "out").unwrap();
     assert!(
         message
             .telemetry_topic(&module())
@@ -75,26 +71,10 @@ fn setters_refuse_what_the_hub_would_not_take() {
     }
     let long = "i".repeat(129);
     for (property, value, rule) in [
-        (
-            SystemProperty::ContentType,
-            "",
-            "ContentType: must not be empty",
-        ),
-        (
-            SystemProperty::MessageId,
-            long.as_str(),
-            "MessageId: must have at most 128",
-        ),
-        (
-            SystemProperty::MessageId,
-            "a b",
-            "MessageId: must be of ASCII",
-        ),
-        (
-            SystemProperty::MessageId,
-            "é",
-            "MessageId: must be of ASCII",
-        ),
+        (SystemProperty::ContentType, "", "ContentType: must not be empty"),
+        (SystemProperty::MessageId, long.as_str(), "MessageId: must have at most 128"),
+        (SystemProperty::MessageId, "a b", "MessageId: must be of ASCII"),
+        (SystemProperty::MessageId, "é", "MessageId: must be of ASCII"),
         (SystemProperty::Ack, "maybe", "Ack: must be none, positive"),
     ] {
         let error = message.set_system(property, value).unwrap_err();
@@ -102,12 +82,8 @@ fn setters_refuse_what_the_hub_would_not_take() {
     }
     assert_eq!(message, Message::default());
     // These two are the application's to set.
-    message
-        .set_property("iothub-creation-time-utc", Some("2026-01-01T00:00:00Z"))
-        .unwrap();
-    message
-        .set_property("iothub-MessageType", Some("x"))
-        .unwrap();
+    message.set_property("iothub-creation-time-utc", Some("2026-01-01T00:00:00Z")).unwrap();
+    message.set_property("iothub-MessageType", Some("x")).unwrap();
 }
 
 #[test]
@@ -123,10 +99,7 @@ fn what_only_the_hub_or_a_module_sends_is_refused() {
         message.set_system(property, value).unwrap();
         let error = message.telemetry_topic(&device()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Argument);
-        assert!(
-            error.detail().starts_with(&format!("{property:?}: ")),
-            "{error}"
-        );
+        assert!(error.detail().starts_with(&format!("{property:?}: ")), "{error}");
     }
 }
 
@@ -134,9 +107,7 @@ fn what_only_the_hub_or_a_module_sends_is_refused() {
 fn size_is_counted_as_the_hub_counts() {
     let mut message = Message::new(vec![0; 10]);
     assert_eq!(message.size(), 10);
-    message
-        .set_system(SystemProperty::MessageId, "abc")
-        .unwrap();
+    message.set_system(SystemProperty::MessageId, "abc").unwrap();
     assert_eq!(message.size(), 13, "the value alone");
     message.set_property("näme", Some("v v")).unwrap();
     assert_eq!(message.size(), 13 + 5 + 3, "bytes before encoding");
@@ -156,18 +127,12 @@ fn size_is_counted_as_the_hub_counts() {
 fn the_topic_is_counted_after_encoding() {
     let prefix = topic::telemetry_prefix(&device()).len() + "a=".len();
     let mut message = Message::default();
-    message
-        .set_property("a", Some(&"v".repeat(MAX_TOPIC - prefix)))
-        .unwrap();
+    message.set_property("a", Some(&"v".repeat(MAX_TOPIC - prefix))).unwrap();
     assert_eq!(message.telemetry_topic(&device()).unwrap().len(), MAX_TOPIC);
-    message
-        .set_property("a", Some(&"v".repeat(MAX_TOPIC - prefix + 1)))
-        .unwrap();
+    message.set_property("a", Some(&"v".repeat(MAX_TOPIC - prefix + 1))).unwrap();
     let error = message.telemetry_topic(&device()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    message
-        .set_property("a", Some(&" ".repeat(MAX_TOPIC / 2)))
-        .unwrap();
+    message.set_property("a", Some(&" ".repeat(MAX_TOPIC / 2))).unwrap();
     assert!(message.telemetry_topic(&device()).is_err());
 }
 
@@ -181,19 +146,11 @@ fn reads_what_the_hub_delivers() {
     assert_eq!(message.body(), &body);
     assert_eq!(message.system(SystemProperty::MessageId), Some("1a2b"));
     assert_eq!(message.system(SystemProperty::Ack), Some("full"));
-    assert_eq!(
-        message.system(SystemProperty::To),
-        Some("/devices/MyDevice01/messages/deviceBound")
-    );
+    assert_eq!(message.system(SystemProperty::To), Some("/devices/MyDevice01/messages/deviceBound"));
     let all: Vec<_> = message.properties().collect();
     assert_eq!(
         all,
-        [
-            ("prop1", None),
-            ("prop2", Some("")),
-            ("prop3", Some("a string")),
-            ("$.new", Some("x")),
-        ]
+        [("prop1", None), ("prop2", Some("")), ("prop3", Some("a string")), ("$.new", Some("x")),]
     );
     assert_eq!(message.into_body(), body);
 
@@ -215,25 +172,16 @@ fn reads_what_the_hub_delivers() {
 #[test]
 fn debug_shows_no_body_and_no_values() {
     let mut message = Message::new("s3cret");
-    message
-        .set_system(SystemProperty::UserId, "s3cret")
-        .unwrap();
+    message.set_system(SystemProperty::UserId, "s3cret").unwrap();
     message.set_property("name", Some("s3cret")).unwrap();
-    assert_eq!(
-        format!("{message:?}"),
-        "Message { body_len: 6, system: [UserId], properties: 1 }"
-    );
+    assert_eq!(format!("{message:?}"), "Message { body_len: 6, system: [UserId], properties: 1 }");
 }
 
 #[test]
 fn keys_of_system_properties_are_distinct_and_in_order() {
     for (i, property) in SystemProperty::ALL.into_iter().enumerate() {
         assert_eq!(SystemProperty::from_key(property.key()), Some(property));
-        assert!(
-            SystemProperty::ALL[..i]
-                .iter()
-                .all(|earlier| *earlier < property)
-        );
+        assert!(SystemProperty::ALL[..i].iter().all(|earlier| *earlier < property));
     }
     assert_eq!(SystemProperty::from_key("$.MID"), None);
 }

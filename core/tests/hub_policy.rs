@@ -67,14 +67,8 @@ fn publishes_that_the_hub_closes_on() {
         ("home/light", "any topic but devices/d1/messages/events/"),
         ("devices/d1/messages/eventsx", "any topic but"),
         ("devices/d1/messages/devicebound/", "any topic but"),
-        (
-            "devices/d2/messages/events/",
-            "device 'd2', but this connection is of device 'd1'",
-        ),
-        (
-            "devices/D1/messages/events/",
-            "device 'D1', but this connection is of device 'd1'",
-        ),
+        ("devices/d2/messages/events/", "device 'd2', but this connection is of device 'd1'"),
+        ("devices/D1/messages/events/", "device 'D1', but this connection is of device 'd1'"),
         (
             "devices/d1/modules/m1/messages/events/",
             "module 'm1' of device 'd1', but this connection is of device 'd1'",
@@ -82,14 +76,8 @@ fn publishes_that_the_hub_closes_on() {
         ("$iothub/twin/GET/", "needs a request id"),
         ("$iothub/twin/GET/?$rid=", "needs a request id"),
         ("$iothub/twin/GET/x?$rid=1", "needs a request id"),
-        (
-            "$iothub/twin/PATCH/properties/reported/",
-            "needs a request id",
-        ),
-        (
-            "$iothub/twin/PATCH/properties/desired/?$rid=1",
-            "any topic but",
-        ),
+        ("$iothub/twin/PATCH/properties/reported/", "needs a request id"),
+        ("$iothub/twin/PATCH/properties/desired/?$rid=1", "any topic but"),
         ("$iothub/methods/res/ok/?$rid=1", "the status a number"),
         ("$iothub/methods/res/70000/?$rid=1", "the status a number"),
         ("$iothub/methods/res//?$rid=1", "the status a number"),
@@ -102,13 +90,8 @@ fn publishes_that_the_hub_closes_on() {
         assert!(error.detail().starts_with("topic: "), "{error}");
         assert!(error.detail().contains(rule), "{topic}: {error}");
     }
-    let error = Policy::new(module())
-        .check_publish("devices/d1/messages/events/", 1, 0)
-        .unwrap_err();
-    assert!(
-        error.detail().contains("of module 'm1' of device 'd1'"),
-        "{error}"
-    );
+    let error = Policy::new(module()).check_publish("devices/d1/messages/events/", 1, 0).unwrap_err();
+    assert!(error.detail().contains("of module 'm1' of device 'd1'"), "{error}");
 }
 
 #[test]
@@ -136,17 +119,13 @@ fn sizes() {
 
     // The value of a system property counts, name and value of another, both decoded.
     let bag = format!("{plain}%24.mid=abc&n=%20&null");
-    policy
-        .check_publish(&bag, 1, MAX_MESSAGE - 3 - 2 - 4)
-        .unwrap();
+    policy.check_publish(&bag, 1, MAX_MESSAGE - 3 - 2 - 4).unwrap();
     too_large(&bag, MAX_MESSAGE - 3 - 2 - 4 + 1);
 
     too_large(&format!("{plain}{}", "a".repeat(65_536)), 0);
     too_large(&topic::twin_patch("1"), MAX_MESSAGE + 1);
     let answer = topic::method_response(200, "1");
-    policy
-        .check_publish(&answer, 1, MAX_METHOD_RESPONSE)
-        .unwrap();
+    policy.check_publish(&answer, 1, MAX_METHOD_RESPONSE).unwrap();
     too_large(&answer, MAX_METHOD_RESPONSE + 1);
 }
 
@@ -155,18 +134,13 @@ fn filters() {
     let common = [topic::TWIN_RESPONSES, topic::TWIN_DESIRED, topic::METHODS];
     for (id, own) in [
         (device(), &["devices/d1/messages/devicebound/#"][..]),
-        (
-            module(),
-            &["devices/d1/modules/m1/#", "devices/d1/modules/m1/inputs/#"],
-        ),
+        (module(), &["devices/d1/modules/m1/#", "devices/d1/modules/m1/inputs/#"]),
     ] {
         let policy = Policy::new(id);
         for filter in own.iter().chain(&common) {
             policy.check_filter(filter).unwrap();
         }
-        policy
-            .check_filter("$iothub/methods/POST/reboot/#")
-            .unwrap();
+        policy.check_filter("$iothub/methods/POST/reboot/#").unwrap();
     }
     let policy = Policy::new(device());
     for (filter, rule) in [
@@ -178,10 +152,7 @@ fn filters() {
         ("$iothub/methods/POST//#", "closes the connection"),
         ("devices/d1/messages/devicebound/+", "closes the connection"),
         ("devices/d1/messages/events/", "closes the connection"),
-        (
-            "devices/d2/messages/devicebound/#",
-            "device 'd2', but this connection is of device 'd1'",
-        ),
+        ("devices/d2/messages/devicebound/#", "device 'd2', but this connection is of device 'd1'"),
         ("devices/d1/modules/m1/#", "module 'm1' of device 'd1'"),
     ] {
         let error = policy.check_filter(filter).unwrap_err();
@@ -189,16 +160,8 @@ fn filters() {
         assert!(error.detail().contains(rule), "{filter}: {error}");
     }
     let policy = Policy::new(module());
-    assert!(
-        policy
-            .check_filter("devices/d1/messages/devicebound/#")
-            .is_err()
-    );
-    assert!(
-        policy
-            .check_filter("devices/d1/modules/m1/outputs/#")
-            .is_err()
-    );
+    assert!(policy.check_filter("devices/d1/messages/devicebound/#").is_err());
+    assert!(policy.check_filter("devices/d1/modules/m1/outputs/#").is_err());
 }
 
 #[test]
@@ -227,55 +190,27 @@ fn hub_hosts() {
 
 #[test]
 fn incoming() {
-    let twin = |status, rid, version| Incoming::TwinResponse {
-        status,
-        rid,
-        version,
-    };
+    let twin = |status, rid, version| Incoming::TwinResponse { status, rid, version };
     for (topic, expected) in [
-        (
-            "devices/d1/messages/devicebound/",
-            Incoming::C2d { bag: "" },
-        ),
+        ("devices/d1/messages/devicebound/", Incoming::C2d { bag: "" }),
         ("devices/d1/messages/devicebound", Incoming::C2d { bag: "" }),
-        (
-            "devices/d1/messages/devicebound/a=1/",
-            Incoming::C2d { bag: "a=1/" },
-        ),
+        ("devices/d1/messages/devicebound/a=1/", Incoming::C2d { bag: "a=1/" }),
         ("devices/d1/messages/deviceboundx", Incoming::Unknown),
         ("devices/d12/messages/devicebound/", Incoming::Unknown),
         ("devices/d1/modules/m1/inputs/i/", Incoming::Unknown),
-        (
-            "$iothub/twin/res/204/?$rid=9&$version=6",
-            twin(204, "9", Some(6)),
-        ),
-        (
-            "$iothub/twin/res/204/?$version=6&$rid=9&x",
-            twin(204, "9", Some(6)),
-        ),
+        ("$iothub/twin/res/204/?$rid=9&$version=6", twin(204, "9", Some(6))),
+        ("$iothub/twin/res/204/?$version=6&$rid=9&x", twin(204, "9", Some(6))),
         ("$iothub/twin/res/429?$rid=9", twin(429, "9", None)),
-        (
-            "$iothub/twin/res/200/?$rid=9&$version=x",
-            twin(200, "9", None),
-        ),
+        ("$iothub/twin/res/200/?$rid=9&$version=x", twin(200, "9", None)),
         ("$iothub/twin/res/200/?$rid=", Incoming::Unknown),
         ("$iothub/twin/res/+200/?$rid=1", Incoming::Unknown),
         ("$iothub/twin/res/70000/?$rid=1", Incoming::Unknown),
-        (
-            "$iothub/twin/PATCH/properties/desired/?$version=8",
-            Incoming::Desired { version: 8 },
-        ),
-        (
-            "$iothub/twin/PATCH/properties/desired/x/?$version=8",
-            Incoming::Unknown,
-        ),
+        ("$iothub/twin/PATCH/properties/desired/?$version=8", Incoming::Desired { version: 8 }),
+        ("$iothub/twin/PATCH/properties/desired/x/?$version=8", Incoming::Unknown),
         ("$iothub/twin/PATCH/properties/desired/", Incoming::Unknown),
         (
             "$iothub/methods/POST/a*b%20c/?$rid=x%2Fy+z",
-            Incoming::Method {
-                name: "a*b c".into(),
-                rid: "x%2Fy+z",
-            },
+            Incoming::Method { name: "a*b c".into(), rid: "x%2Fy+z" },
         ),
         ("$iothub/methods/POST//?$rid=1", Incoming::Unknown),
         ("$iothub/methods/POST/%FF/?$rid=1", Incoming::Unknown),
@@ -286,20 +221,8 @@ fn incoming() {
         assert_eq!(parse_incoming(topic, &device()), expected, "{topic}");
     }
     for (topic, expected) in [
-        (
-            "devices/d1/modules/m1/inputs/i/a=1",
-            Incoming::Input {
-                name: "i".into(),
-                bag: "a=1",
-            },
-        ),
-        (
-            "devices/d1/modules/m1/inputs/i",
-            Incoming::Input {
-                name: "i".into(),
-                bag: "",
-            },
-        ),
+        ("devices/d1/modules/m1/inputs/i/a=1", Incoming::Input { name: "i".into(), bag: "a=1" }),
+        ("devices/d1/modules/m1/inputs/i", Incoming::Input { name: "i".into(), bag: "" }),
         ("devices/d1/modules/m1/inputs//a=1", Incoming::Unknown),
         ("devices/d1/modules/m2/inputs/i/", Incoming::Unknown),
         ("devices/d1/messages/devicebound/", Incoming::Unknown),

@@ -80,9 +80,7 @@ fn usernames() {
 
 fn username_parts(username: &str) -> BTreeSet<String> {
     let (path, query) = username.split_once("/?").unwrap();
-    let decoded = query
-        .split('&')
-        .map(|pair| percent::decode(pair).unwrap().into_owned());
+    let decoded = query.split('&').map(|pair| percent::decode(pair).unwrap().into_owned());
     decoded.chain([path.to_owned()]).collect()
 }
 
@@ -93,10 +91,7 @@ fn text_to_sign() {
         let resource = sas::encode_resource(&id.resource_uri());
         assert_eq!(resource, id.sas_resource());
         let expiry = input["expiry"].as_u64().unwrap();
-        assert_eq!(
-            sas::signed_text(&resource, expiry),
-            expected.as_str().unwrap()
-        );
+        assert_eq!(sas::signed_text(&resource, expiry), expected.as_str().unwrap());
     }
     for (input, expected) in area("dps.sas.string_to_sign") {
         // The embedded SDK writes a lower-case %2f for provisioning; ours is upper-case always.
@@ -138,10 +133,7 @@ fn tokens() {
 
 #[test]
 fn tokens_with_signature_and_text() {
-    for (input, expected) in area("sas.token_full")
-        .into_iter()
-        .chain(area("dps.sas.token_full"))
-    {
+    for (input, expected) in area("sas.token_full").into_iter().chain(area("dps.sas.token_full")) {
         let key = SharedAccessKey::from_base64(text(&input, "key_base64")).unwrap();
         let expiry = input["expiry"].as_u64().unwrap();
         let resource = text(&input, "sr_as_sent");
@@ -171,9 +163,8 @@ fn keys() {
             assert!(key.is_err());
             continue;
         };
-        let bytes: Vec<u8> = (0..hex.len() / 2)
-            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
-            .collect();
+        let bytes: Vec<u8> =
+            (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
         let same = SharedAccessKey::from_bytes(&bytes).unwrap();
         assert_eq!(key.unwrap().sign(b"x"), same.sign(b"x"));
     }
@@ -209,13 +200,8 @@ fn audience() {
 fn expiry_with_skew() {
     for (input, expected) in area("sas.verify_expiry") {
         assert_eq!(text(&input, "se"), "now-240s");
-        assert_eq!(
-            input["server_clock_skew_allowance_seconds"],
-            sas::CLOCK_SKEW
-        );
-        let token: SasToken = "SharedAccessSignature sr=r&sig=AAAA&se=1000"
-            .parse()
-            .unwrap();
+        assert_eq!(input["server_clock_skew_allowance_seconds"], sas::CLOCK_SKEW);
+        let token: SasToken = "SharedAccessSignature sr=r&sig=AAAA&se=1000".parse().unwrap();
         assert_eq!(Value::from(token.is_expired(1240)), expected["expired"]);
         assert!(!token.is_expired(1300));
         assert!(token.is_expired(1301));
@@ -238,10 +224,7 @@ fn connection_strings() {
         let parsed = parsed.unwrap();
         assert_eq!(parsed.host_name, text(ok, "HostName"));
         assert_eq!(parsed.device_id.as_deref(), optional(ok, "DeviceId"));
-        assert_eq!(
-            parsed.shared_access_key.as_deref(),
-            optional(ok, "SharedAccessKey")
-        );
+        assert_eq!(parsed.shared_access_key.as_deref(), optional(ok, "SharedAccessKey"));
         assert_eq!(parsed.x509, ok.get("x509").is_some());
     }
 }

@@ -39,10 +39,7 @@ fn system_name(name: &str) -> SystemProperty {
 }
 
 fn custom(message: &Message) -> BTreeMap<String, Value> {
-    message
-        .properties()
-        .map(|(name, value)| (name.to_owned(), Value::from(value)))
-        .collect()
+    message.properties().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
 fn custom_expected(expected: &Value) -> BTreeMap<String, Value> {
@@ -90,10 +87,7 @@ fn property_bags() {
             }
         }
         let device = optional(&input, "device_id").unwrap_or("d");
-        let module = message
-            .system(SystemProperty::OutputName)
-            .is_some()
-            .then_some("m");
+        let module = message.system(SystemProperty::OutputName).is_some().then_some("m");
         let id = Identity::new(HOST, device, module).unwrap();
         let topic = message.telemetry_topic(&id).unwrap();
         let bag = topic.strip_prefix(&topic::telemetry_prefix(&id)).unwrap();
@@ -244,14 +238,7 @@ fn twins() {
         let status = u16::try_from(expected["status"].as_u64().unwrap()).unwrap();
         let rid = text(&expected, "rid");
         let version = expected["version"].as_u64();
-        assert_eq!(
-            ours,
-            Incoming::TwinResponse {
-                status,
-                rid,
-                version
-            }
-        );
+        assert_eq!(ours, Incoming::TwinResponse { status, rid, version });
     }
 }
 
@@ -272,11 +259,7 @@ fn methods() {
             // Python takes any text for the status; ours is a number by its type.
             let status = text(&input, "status");
             assert_eq!(status.parse::<u16>().ok(), None);
-            assert!(
-                Policy::new(id.clone())
-                    .check_publish(expected, 0, 0)
-                    .is_err()
-            );
+            assert!(Policy::new(id.clone()).check_publish(expected, 0, 0).is_err());
             continue;
         };
         let ours = topic::method_response(u16::try_from(status).unwrap(), text(&input, "rid"));

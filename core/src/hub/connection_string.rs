@@ -20,9 +20,7 @@ const X509: &str = "x509";
 /// The .NET SDK's name for `x509`.
 const X509_CERT: &str = "X509Cert";
 
-const KEYS: [&str; 9] = [
-    HOST_NAME, DEVICE_ID, MODULE_ID, KEY, KEY_NAME, SIGNATURE, GATEWAY, X509, X509_CERT,
-];
+const KEYS: [&str; 9] = [HOST_NAME, DEVICE_ID, MODULE_ID, KEY, KEY_NAME, SIGNATURE, GATEWAY, X509, X509_CERT];
 
 /// A connection string taken apart: of a device, a module, or (without a device) a hub policy.
 ///
@@ -130,9 +128,7 @@ impl ConnectionString {
             return Err(broken("ModuleId is there without DeviceId"));
         }
         if self.device_id.is_none() && self.shared_access_key_name.is_none() {
-            return Err(broken(
-                "DeviceId is missing (or SharedAccessKeyName, for a hub policy)",
-            ));
+            return Err(broken("DeviceId is missing (or SharedAccessKeyName, for a hub policy)"));
         }
         if self.x509 && (key.is_some() || signature.is_some()) {
             return Err(broken(format_args!(
@@ -141,19 +137,13 @@ impl ConnectionString {
             )));
         }
         if key.is_some() && signature.is_some() {
-            return Err(broken(
-                "SharedAccessKey and SharedAccessSignature exclude each other",
-            ));
+            return Err(broken("SharedAccessKey and SharedAccessSignature exclude each other"));
         }
         if self.shared_access_key_name.is_some() && key.is_none() {
-            return Err(broken(
-                "SharedAccessKeyName is there without SharedAccessKey",
-            ));
+            return Err(broken("SharedAccessKeyName is there without SharedAccessKey"));
         }
         if key.is_none() && signature.is_none() && !self.x509 {
-            return Err(broken(
-                "no credential: give SharedAccessKey, SharedAccessSignature or x509=true",
-            ));
+            return Err(broken("no credential: give SharedAccessKey, SharedAccessSignature or x509=true"));
         }
         if let Some(key) = key {
             SharedAccessKey::from_base64(key)?;
@@ -177,31 +167,22 @@ impl FromStr for ConnectionString {
             return Err(broken("must not be empty"));
         }
         if text.trim() != text {
-            return Err(broken(
-                "must not begin or end with white space (a line break from a file, perhaps)",
-            ));
+            return Err(broken("must not begin or end with white space (a line break from a file, perhaps)"));
         }
         if text.starts_with("SharedAccessSignature ") {
-            return Err(broken(
-                "this is a SAS token; a connection string begins with HostName=",
-            ));
+            return Err(broken("this is a SAS token; a connection string begins with HostName="));
         }
         let mut out = Self::default();
         let mut seen = Vec::new();
         for (i, part) in text.split(';').enumerate() {
             let number = i + 1;
             if part.is_empty() {
-                return Err(broken(format_args!(
-                    "part {number} is empty: one ';' too many"
-                )));
+                return Err(broken(format_args!("part {number} is empty: one ';' too many")));
             }
-            let (key, value) = part
-                .split_once('=')
-                .ok_or_else(|| broken(format_args!("part {number} has no '='")))?;
-            let known = KEYS
-                .into_iter()
-                .find(|known| *known == key)
-                .ok_or_else(|| unknown(number, key, value))?;
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| broken(format_args!("part {number} has no '='")))?;
+            let known =
+                KEYS.into_iter().find(|known| *known == key).ok_or_else(|| unknown(number, key, value))?;
             let known = if known == X509_CERT { X509 } else { known };
             if seen.contains(&known) {
                 return Err(broken(format_args!("{key} is there twice")));
@@ -231,10 +212,7 @@ impl fmt::Debug for ConnectionString {
             .field("module_id", &self.module_id)
             .field("shared_access_key", &hidden(&self.shared_access_key))
             .field("shared_access_key_name", &self.shared_access_key_name)
-            .field(
-                "shared_access_signature",
-                &hidden(&self.shared_access_signature),
-            )
+            .field("shared_access_signature", &hidden(&self.shared_access_signature))
             .field("gateway_host_name", &self.gateway_host_name)
             .field("x509", &self.x509)
             .finish()
@@ -245,10 +223,7 @@ fn unknown(number: usize, key: &str, value: &str) -> Error {
     if key.is_empty() {
         return broken(format_args!("part {number} has no key before '='"));
     }
-    if let Some(known) = KEYS
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(key.trim()))
-    {
+    if let Some(known) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key.trim())) {
         return broken(format_args!(
             "part {number} must be written {known}: keys are case-sensitive, without spaces"
         ));

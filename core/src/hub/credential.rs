@@ -54,12 +54,18 @@ impl Credential {
     pub fn prove(&self, identity: &Identity, now: u64, life: Duration) -> Proof {
         let clock = (now < RELEASED).then(|| Doubt {
             clock: true,
-            detail: "the clock of this machine was never set: it is before the release of this library".into(),
+            detail: "the clock of this machine was never set: it is before the release of this library"
+                .into(),
         });
         match self {
             Self::Certificate => Proof { password: None, renew_after: None, doubt: clock },
             Self::Key { key, policy } => Proof {
-                password: Some(sas::token(&identity.sas_resource(), key, now + life.as_secs(), policy.as_deref())),
+                password: Some(sas::token(
+                    &identity.sas_resource(),
+                    key,
+                    now + life.as_secs(),
+                    policy.as_deref(),
+                )),
                 // The rest of its life is for a slow reconnect.
                 renew_after: Some(life.mul_f64(0.85)),
                 doubt: clock,
@@ -67,7 +73,10 @@ impl Credential {
             Self::Token { text, expiry } => {
                 let expired = (now > *expiry).then(|| Doubt {
                     clock: false,
-                    detail: format!("the SAS token expired {} s ago by the clock of this machine", now - expiry),
+                    detail: format!(
+                        "the SAS token expired {} s ago by the clock of this machine",
+                        now - expiry
+                    ),
                 });
                 Proof { password: Some(text.clone()), renew_after: None, doubt: clock.or(expired) }
             }
@@ -87,6 +96,9 @@ impl fmt::Debug for Credential {
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proof").field("renew_after", &self.renew_after).field("doubt", &self.doubt).finish_non_exhaustive()
+        f.debug_struct("Proof")
+            .field("renew_after", &self.renew_after)
+            .field("doubt", &self.doubt)
+            .finish_non_exhaustive()
     }
 }

@@ -34,11 +34,7 @@ pub struct UsernameQuery<'a> {
 
 impl Default for UsernameQuery<'_> {
     fn default() -> Self {
-        Self {
-            api_version: API_VERSION,
-            device_client_type: None,
-            model_id: None,
-        }
+        Self { api_version: API_VERSION, device_client_type: None, model_id: None }
     }
 }
 
@@ -80,16 +76,8 @@ impl Identity {
 
     /// The MQTT user name. Host and ids are never percent-encoded in it, the query's values are.
     pub fn username(&self, query: &UsernameQuery<'_>) -> String {
-        let mut out = format!(
-            "{}/{}/?api-version={}",
-            self.hub_host,
-            self.client_id(),
-            query.api_version
-        );
-        for (name, value) in [
-            ("DeviceClientType", query.device_client_type),
-            ("model-id", query.model_id),
-        ] {
+        let mut out = format!("{}/{}/?api-version={}", self.hub_host, self.client_id(), query.api_version);
+        for (name, value) in [("DeviceClientType", query.device_client_type), ("model-id", query.model_id)] {
             if let Some(value) = value {
                 out.push('&');
                 out.push_str(name);
@@ -128,14 +116,10 @@ pub(crate) fn check_id(name: &str, id: &str) -> Result<()> {
         return Err(Error::argument(name, "must not be empty"));
     }
     if id.len() > ID_MAX {
-        return Err(Error::argument(
-            name,
-            format_args!("must have at most {ID_MAX} characters"),
-        ));
+        return Err(Error::argument(name, format_args!("must have at most {ID_MAX} characters")));
     }
-    let allowed = |c: &char| {
-        u8::try_from(*c).is_ok_and(|b| b.is_ascii_alphanumeric() || ID_PUNCTUATION.contains(&b))
-    };
+    let allowed =
+        |c: &char| u8::try_from(*c).is_ok_and(|b| b.is_ascii_alphanumeric() || ID_PUNCTUATION.contains(&b));
     match id.chars().find(|c| !allowed(c)) {
         None => Ok(()),
         Some(c @ ('+' | '#')) => Err(Error::argument(
@@ -165,8 +149,5 @@ pub(crate) fn check_host(name: &str, host: &str) -> Result<()> {
     if host.bytes().all(plain) || host.parse::<Ipv6Addr>().is_ok() {
         return Ok(());
     }
-    Err(Error::argument(
-        name,
-        "must be a host name alone, without scheme, port, path or spaces",
-    ))
+    Err(Error::argument(name, "must be a host name alone, without scheme, port, path or spaces"))
 }

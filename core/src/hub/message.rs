@@ -40,10 +40,7 @@ pub struct Message {
 
 impl Message {
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { body: body.into(), ..Self::default() }
     }
 
     /// A message as it stands in a topic: whatever the bag holds is taken, without the checks of
@@ -55,10 +52,7 @@ impl Message {
     pub fn from_bag(bag: &str, body: impl Into<Bytes>) -> Result<Self> {
         let mut message = Self::new(body);
         let pairs = property_bag::parse(bag).map_err(|_| {
-            Error::new(
-                ErrorKind::Protocol,
-                "property bag: a name or value does not decode to UTF-8",
-            )
+            Error::new(ErrorKind::Protocol, "property bag: a name or value does not decode to UTF-8")
         })?;
         for (name, value) in pairs {
             match (SystemProperty::from_key(&name), value) {
@@ -103,17 +97,12 @@ impl Message {
     }
 
     pub fn system(&self, property: SystemProperty) -> Option<&str> {
-        self.system
-            .iter()
-            .find(|(known, _)| *known == property)
-            .map(|(_, value)| value.as_str())
+        self.system.iter().find(|(known, _)| *known == property).map(|(_, value)| value.as_str())
     }
 
     /// The system properties that are set, in the order in which they were.
     pub fn system_properties(&self) -> impl ExactSizeIterator<Item = (SystemProperty, &str)> {
-        self.system
-            .iter()
-            .map(|(property, value)| (*property, value.as_str()))
+        self.system.iter().map(|(property, value)| (*property, value.as_str()))
     }
 
     /// Sets an application property; `None` is a null value, which is not the empty string. A
@@ -131,10 +120,7 @@ impl Message {
                 "must not begin with '$': those names are the system properties",
             ));
         }
-        if let Some(reserved) = RESERVED
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(name))
-        {
+        if let Some(reserved) = RESERVED.iter().find(|known| known.eq_ignore_ascii_case(name)) {
             return Err(Error::argument(
                 "property name",
                 format_args!("{reserved} is reserved: IoT Hub writes it itself"),
@@ -146,27 +132,30 @@ impl Message {
 
     /// The value of an application property: `Some(None)` is null, `None` is absent.
     pub fn property(&self, name: &str) -> Option<Option<&str>> {
-        self.properties
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_deref())
+        self.properties.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_deref())
     }
 
     /// The application properties in the order in which their names were first set.
     pub fn properties(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> {
-        self.properties
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()))
+        self.properties.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
+    /// Whether it is a body alone, without a property of either kind.
+    pub fn is_plain(&self) -> bool {
+        self.system.is_empty() && self.properties.is_empty()
+    }
+
+    /// `TooLarge` if [`Message::size`] is above [`MAX_MESSAGE`].
+    pub fn check_size(&self) -> Result<()> {
+        check_size(self.size())
     }
 
     /// The size in bytes as the hub counts it: the body, the values of the system properties, the
     /// names and the values of the application properties.
     pub fn size(&self) -> usize {
         let system = self.system.iter().map(|(_, value)| value.len());
-        let application = self
-            .properties
-            .iter()
-            .map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len));
+        let application =
+            self.properties.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len));
         self.body.len() + system.chain(application).sum::<usize>()
     }
 
@@ -175,9 +164,7 @@ impl Message {
     pub fn write_bag(&self, out: &mut String) {
         let mut system: Vec<_> = self.system_properties().collect();
         system.sort_by_key(|(property, _)| *property);
-        let system = system
-            .into_iter()
-            .map(|(property, value)| (property.key(), Some(value)));
+        let system = system.into_iter().map(|(property, value)| (property.key(), Some(value)));
         property_bag::write(out, system.chain(self.properties()));
     }
 
@@ -195,10 +182,7 @@ impl Message {
             ));
         }
         if id.module_id().is_none() && self.system(SystemProperty::OutputName).is_some() {
-            return Err(Error::argument(
-                "OutputName",
-                "only a module has outputs, and this is a device",
-            ));
+            return Err(Error::argument("OutputName", "only a module has outputs, and this is a device"));
         }
         check_size(self.size())?;
         let mut topic = topic::telemetry_prefix(id);
@@ -251,9 +235,6 @@ pub(crate) fn check_topic(topic: &str) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::TooLarge,
-        format!(
-            "topic: {} bytes with its property bag; MQTT takes at most {MAX_TOPIC}",
-            topic.len()
-        ),
+        format!("topic: {} bytes with its property bag; MQTT takes at most {MAX_TOPIC}", topic.len()),
     ))
 }

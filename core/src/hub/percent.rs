@@ -7,11 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::error::{Error, Result};
 
 /// Everything but the unreserved characters of RFC 3986: letters, digits and `- . _ ~`.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Encodes everything but `A-Z a-z 0-9 - . _ ~`, with upper-case digits; a space becomes `%20`.
 pub fn encode(text: &str) -> String {
@@ -29,12 +25,9 @@ pub fn encode_into(out: &mut String, text: &str) {
 /// # Errors
 /// `Argument` where the decoded bytes are not UTF-8.
 pub fn decode(text: &str) -> Result<Cow<'_, str>> {
-    percent_decode_str(text).decode_utf8().map_err(|_| {
-        Error::argument(
-            "percent-encoded text",
-            "the decoded bytes must be valid UTF-8",
-        )
-    })
+    percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| Error::argument("percent-encoded text", "the decoded bytes must be valid UTF-8"))
 }
 
 #[cfg(test)]
@@ -62,13 +55,9 @@ mod tests {
 
     #[test]
     fn decodes_either_case_and_keeps_what_is_no_escape() {
-        for (text, expected) in [
-            ("%2f%2F", "//"),
-            ("a+b", "a+b"),
-            ("100%", "100%"),
-            ("%zz%4", "%zz%4"),
-            ("%c3%A9", "é"),
-        ] {
+        for (text, expected) in
+            [("%2f%2F", "//"), ("a+b", "a+b"), ("100%", "100%"), ("%zz%4", "%zz%4"), ("%c3%A9", "é")]
+        {
             assert_eq!(decode(text).unwrap(), expected);
         }
         assert!(matches!(decode("plain").unwrap(), Cow::Borrowed(_)));

@@ -7,20 +7,14 @@ use super::identity::Identity;
 use super::message::{check_size, check_topic};
 use super::property_bag;
 use super::system_property::SystemProperty;
-use super::topic::{
-    self, METHOD_RESPONSES, METHODS, TWIN_DESIRED, TWIN_GET, TWIN_REPORTED, TWIN_RESPONSES,
-};
+use super::topic::{self, METHOD_RESPONSES, METHODS, TWIN_DESIRED, TWIN_GET, TWIN_REPORTED, TWIN_RESPONSES};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest answer to a direct method, in bytes.
 pub const MAX_METHOD_RESPONSE: usize = 131_072;
 
 /// Domains of IoT Hub: global, China, US government.
-const HUB_DOMAINS: [&str; 3] = [
-    ".azure-devices.net",
-    ".azure-devices.cn",
-    ".azure-devices.us",
-];
+const HUB_DOMAINS: [&str; 3] = [".azure-devices.net", ".azure-devices.cn", ".azure-devices.us"];
 
 /// The rules for one identity.
 #[derive(Debug, Clone)]
@@ -40,9 +34,7 @@ impl Policy {
     /// Whether `host` is a name of an IoT Hub, in any case, so that this policy applies by itself.
     pub fn is_hub_host(host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        HUB_DOMAINS
-            .iter()
-            .any(|domain| host.strip_suffix(domain).is_some_and(|hub| !hub.is_empty()))
+        HUB_DOMAINS.iter().any(|domain| host.strip_suffix(domain).is_some_and(|hub| !hub.is_empty()))
     }
 
     /// Whether the hub takes a publish (or a will) of `payload_len` bytes.
@@ -66,10 +58,7 @@ impl Policy {
         }
         if let Some(rest) = topic.strip_prefix(METHOD_RESPONSES) {
             let status = rest.split_once('/').filter(|(_, query)| has_rid(query));
-            if status
-                .and_then(|(status, _)| topic::number::<u16>(status))
-                .is_none()
-            {
+            if status.and_then(|(status, _)| topic::number::<u16>(status)).is_none() {
                 return Err(Error::argument(
                     "topic",
                     "an answer to a method goes to $iothub/methods/res/{status}/?$rid={rid}, \
@@ -187,9 +176,7 @@ fn is_one_method(filter: &str) -> bool {
 }
 
 fn has_rid(query: &str) -> bool {
-    query
-        .strip_prefix('?')
-        .is_some_and(|query| topic::field(query, "$rid").is_some())
+    query.strip_prefix('?').is_some_and(|query| topic::field(query, "$rid").is_some())
 }
 
 /// What a bag adds to the size of a message, by the hub's count.

@@ -61,20 +61,12 @@ mod tests {
             ("a=b=c", &[("a", Some("b=c"))]),
             (
                 "prop1&prop2=&prop3=a%20string&p+4=1+1",
-                &[
-                    ("prop1", None),
-                    ("prop2", Some("")),
-                    ("prop3", Some("a string")),
-                    ("p+4", Some("1+1")),
-                ],
+                &[("prop1", None), ("prop2", Some("")), ("prop3", Some("a string")), ("p+4", Some("1+1"))],
             ),
         ];
         for (bag, expected) in cases {
             let parsed = parse(bag).unwrap();
-            let parsed: Vec<_> = parsed
-                .iter()
-                .map(|(k, v)| (k.as_str(), v.as_deref()))
-                .collect();
+            let parsed: Vec<_> = parsed.iter().map(|(k, v)| (k.as_str(), v.as_deref())).collect();
             assert_eq!(parsed, expected, "{bag}");
         }
     }
@@ -90,10 +82,7 @@ mod tests {
         let mut out = String::from("devices/d/messages/events/");
         let pairs = [("$.mid", Some("a b+/&=")), ("n", None), ("e", Some(""))];
         write(&mut out, pairs.into_iter());
-        assert_eq!(
-            out,
-            "devices/d/messages/events/%24.mid=a%20b%2B%2F%26%3D&n&e="
-        );
+        assert_eq!(out, "devices/d/messages/events/%24.mid=a%20b%2B%2F%26%3D&n&e=");
     }
 
     proptest! {

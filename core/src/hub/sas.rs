@@ -50,9 +50,7 @@ impl SharedAccessKey {
         }
         let bytes = KEYS.decode(key).map_err(|_| {
             let cut = !key.len().is_multiple_of(4)
-                && key
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+                && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
             Error::argument(
                 NAME,
                 if cut {
@@ -76,10 +74,7 @@ impl SharedAccessKey {
         }
         match Hmac::new_from_slice(bytes) {
             Ok(mac) => Ok(Self(mac)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Internal,
-                "HMAC-SHA256 takes keys of any length",
-            )),
+            Err(_) => Err(Error::new(ErrorKind::Internal, "HMAC-SHA256 takes keys of any length")),
         }
     }
 
@@ -125,12 +120,7 @@ pub fn token(
     key_name: Option<&str>,
 ) -> String {
     let signature = key.sign(signed_text(resource_encoded, expiry_unix).as_bytes());
-    token_with_signature(
-        resource_encoded,
-        &SIGNATURES.encode(signature),
-        expiry_unix,
-        key_name,
-    )
+    token_with_signature(resource_encoded, &SIGNATURES.encode(signature), expiry_unix, key_name)
 }
 
 /// A token around a signature that was made elsewhere over [`signed_text`], given in base64.
@@ -202,9 +192,8 @@ impl FromStr for SasToken {
             })?;
         let [mut sr, mut sig, mut se, mut skn] = [None; 4];
         for field in fields.split('&').filter(|field| !field.is_empty()) {
-            let (name, value) = field
-                .split_once('=')
-                .ok_or_else(|| malformed("each field must be name=value"))?;
+            let (name, value) =
+                field.split_once('=').ok_or_else(|| malformed("each field must be name=value"))?;
             let slot = match name.to_ascii_lowercase().as_str() {
                 "sr" => &mut sr,
                 "sig" => &mut sig,
@@ -243,13 +232,7 @@ impl FromStr for SasToken {
                     .into_owned(),
             ),
         };
-        Ok(Self {
-            resource,
-            signature,
-            expiry,
-            key_name,
-            expiry_text,
-        })
+        Ok(Self { resource, signature, expiry, key_name, expiry_text })
     }
 }
 

@@ -96,10 +96,7 @@ impl SystemProperty {
 
     /// Whether only the hub writes it, so that a device cannot send it.
     pub const fn is_hub_only(self) -> bool {
-        matches!(
-            self,
-            Self::SenderDevice | Self::SenderModule | Self::Ack | Self::Operation
-        )
+        matches!(self, Self::SenderDevice | Self::SenderModule | Self::Ack | Self::Operation)
     }
 
     /// The rules for a value that a caller sets.
@@ -113,8 +110,7 @@ impl SystemProperty {
                 if value.len() > 128 {
                     return refuse("must have at most 128 characters");
                 }
-                let allowed =
-                    |b: u8| b.is_ascii_alphanumeric() || b"-:.+%_#*?!(),=@;$'".contains(&b);
+                let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-:.+%_#*?!(),=@;$'".contains(&b);
                 if !value.bytes().all(allowed) {
                     return refuse(
                         "must be of ASCII letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '",

@@ -28,9 +28,7 @@ pub fn telemetry_prefix(id: &Identity) -> String {
 
 /// The filter for cloud-to-device messages; a module gets none.
 pub fn devicebound_filter(id: &Identity) -> Option<String> {
-    id.module_id()
-        .is_none()
-        .then(|| format!("{}messages/devicebound/#", root(id)))
+    id.module_id().is_none().then(|| format!("{}messages/devicebound/#", root(id)))
 }
 
 /// The filter for the inputs of a module; a device has none.
@@ -62,11 +60,7 @@ pub enum Incoming<'a> {
     Input { name: Cow<'a, str>, bag: &'a str },
     /// The answer to a twin request. `version` is the new version of the reported properties,
     /// where the hub tells it.
-    TwinResponse {
-        status: u16,
-        rid: &'a str,
-        version: Option<u64>,
-    },
+    TwinResponse { status: u16, rid: &'a str, version: Option<u64> },
     /// A change of the desired properties.
     Desired { version: u64 },
     /// A direct method: the name is decoded, `rid` is verbatim for the answer.
@@ -86,17 +80,11 @@ pub fn parse_incoming<'a>(topic: &'a str, id: &Identity) -> Incoming<'a> {
 }
 
 fn parse_message<'a>(topic: &'a str, id: &Identity) -> Option<Incoming<'a>> {
-    let rest = topic
-        .strip_prefix("devices/")?
-        .strip_prefix(id.device_id())?;
+    let rest = topic.strip_prefix("devices/")?.strip_prefix(id.device_id())?;
     match id.module_id() {
         None => {
             let bag = rest.strip_prefix("/messages/devicebound")?;
-            let bag = if bag.is_empty() {
-                bag
-            } else {
-                bag.strip_prefix('/')?
-            };
+            let bag = if bag.is_empty() { bag } else { bag.strip_prefix('/')? };
             Some(Incoming::C2d { bag })
         }
         Some(module) => {
@@ -147,9 +135,7 @@ pub(crate) fn field<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 
 /// Digits alone: `parse` would also take a sign.
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())?
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// `devices/{device}/[modules/{module}/]`.

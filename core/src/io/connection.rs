@@ -15,10 +15,12 @@ use super::backoff::Backoff;
 use super::cause::{Cause, Fault, Retry};
 use super::dial::{Dial, Step};
 use super::dispatch::Job;
+use super::interest::Interest;
 use super::shared::Shared;
-use super::wire::{Carrier, Want, Wire, lock};
+use super::wire::{Carrier, Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::Doubt;
 use crate::mqtt::{Connect, Drain, Event, State};
 use crate::status::{ConnectionState, Status};
 
@@ -42,6 +44,8 @@ pub(crate) struct Greeting {
     pub connect: Connect,
     /// How long the credentials serve before the connection is to be made anew.
     pub renew_after: Option<Duration>,
+    /// Why the server may refuse it.
+    pub doubt: Option<Doubt>,
 }
 
 pub(crate) type Greet = Box<dyn FnMut() -> std::result::Result<Greeting, Fault> + Send>;
@@ -63,6 +67,7 @@ struct Open {
     /// The cause, once this side has decided to end the connection.
     ending: Option<Cause>,
     drain_until: Option<Instant>,
+    doubt: Option<Doubt>,
 }
 
 pub(crate) struct Connection {
@@ -114,37 +119,37 @@ impl Connection {
     }
 
     /// The socket to wait for, and for what.
-    pub(super) fn socket(&self) -> Option<(&Arc<OwnedFd>, Want)> {
+    pub(super) fn socket(&self) -> Option<(&Arc<OwnedFd>, Interest)> {
         match &self.phase {
-            Phase::Dialing(dial, _) => dial.socket().map(|socket| (socket, Want { read: false, write: true })),
+            Phase::Dialing(dial, _) => dial.want(),
             Phase::Open(open) => {
                 let blocked = open.wire.blocked();
-                open.wire.socket().map(|socket| (socket, Want { read: true, write: blocked.write }))
+                open.wire.socket().map(|socket| (socket, Interest { read: true, write: blocked.write }))
             }
             _ => None,
         }
     }
 
     /// What the last turn found the socket not ready for.
-    pub(super) fn blocked(&self) -> Want {
+    pub(super) fn blocked(&self) -> Interest {
         match &self.phase {
             Phase::Open(open) => open.wire.blocked(),
-            _ => Want { read: true, write: true },
+            _ => Interest { read: true, write: true },
         }
     }
 
     /// Whether a turn would do something without the socket or the clock.
     pub(super) fn has_work(&self) -> bool {
-        let orders = lock(&self.shared.orders);
-        if orders.connect.is_some() || orders.close.is_some() && matches!(self.phase, Phase::Idle) {
+        if lock(&self.shared.orders).fresh {
             return true;
         }
-        drop(orders);
         if !self.shared.strand.is_pooled() && self.shared.strand.has_jobs() {
             return true;
         }
         match &self.phase {
-            Phase::Open(open) => !open.wire.blocked().write && open.wire.has_output(&lock(&self.shared.session)),
+            Phase::Open(open) => {
+                !open.wire.blocked().write && open.wire.has_output(&lock(&self.shared.session))
+            }
             _ => false,
         }
     }
@@ -170,6 +175,7 @@ impl Connection {
     /// Takes the application's orders.
     fn obey(&mut self, now: Instant) {
         let mut orders = lock(&self.shared.orders);
+        orders.fresh = false;
         let connect = orders.connect.take();
         let close = orders.close.as_ref().map(|close| close.until);
         drop(orders);
@@ -229,11 +235,16 @@ impl Connection {
         Ok(false)
     }
 
-    fn open(&mut self, socket: Arc<OwnedFd>, greeted_by: Instant, now: Instant) -> std::result::Result<(), Fault> {
+    fn open(
+        &mut self,
+        socket: Arc<OwnedFd>,
+        greeted_by: Instant,
+        now: Instant,
+    ) -> std::result::Result<(), Fault> {
         let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
         let peer = format!("{host}:{port}");
         let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
-        let Greeting { connect, renew_after } = (self.greet)()?;
+        let Greeting { connect, renew_after, doubt } = (self.greet)()?;
         lock(&self.shared.session)
             .start(&connect, now)
             .map_err(|error| Fault::new(Cause::Configuration, error.detail()))?;
@@ -244,13 +255,15 @@ impl Connection {
             renew_at: renew_after.map(|after| now + after),
             ending: None,
             drain_until: None,
+            doubt,
         }));
         Ok(())
     }
 
     fn serve(&mut self, readable: bool, now: Instant) -> std::result::Result<bool, Fault> {
         let Phase::Open(open) = &mut self.phase else { return Ok(false) };
-        let session = &self.shared.session;
+        let shared = Arc::clone(&self.shared);
+        let session = &shared.session;
         let mut served = (|| {
             let unread = readable && open.wire.read(session, now)?;
             open.wire.timer(session, now)?;
@@ -284,10 +297,13 @@ impl Connection {
         match (served, open.ending) {
             (Ok(_), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
                 open.wire.shut();
-                Err(Fault::new(cause, match cause {
-                    Cause::Renewed => "reconnecting with fresh credentials",
-                    _ => "closed by the application",
-                }))
+                Err(Fault::new(
+                    cause,
+                    match cause {
+                        Cause::Renewed => "reconnecting with fresh credentials",
+                        _ => "closed by the application",
+                    },
+                ))
             }
             // The peer may close first once it has the DISCONNECT.
             (Err(_), Some(cause)) if finished => Err(Fault::new(cause, "disconnected")),
@@ -301,7 +317,9 @@ impl Connection {
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
             match event {
-                Event::Done { tag, outcome, .. } => self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from))),
+                Event::Done { tag, outcome, .. } => {
+                    self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from)))
+                }
                 Event::Message(message) => self.jobs.push_back(Job::Message(message)),
                 Event::Connected { .. } => {
                     if let Phase::Open(open) = &mut self.phase {
@@ -322,7 +340,16 @@ impl Connection {
         self.jobs.push_back(Job::Status(Status { state, cause, detail }));
     }
 
-    fn disconnected(&mut self, fault: Fault, now: Instant) {
+    fn disconnected(&mut self, mut fault: Fault, now: Instant) {
+        if let Phase::Open(open) = &mut self.phase
+            && fault.cause == Cause::Authentication
+            && let Some(doubt) = open.doubt.take()
+        {
+            fault.detail = format!("{}; {}", fault.detail, doubt.detail);
+            if doubt.clock {
+                fault.cause = Cause::Clock;
+            }
+        }
         lock(&self.shared.session).stop();
         if let Phase::Open(open) = &self.phase
             && let Some(since) = open.up_since
@@ -356,8 +383,10 @@ impl Connection {
         let done = match self.phase {
             Phase::Ended => return,
             // DISCONNECT has to leave first, if the socket takes it.
-            Phase::Open(_) => now >= until && lock(&self.shared.session).state() != State::Finished
-                || now >= until + Duration::from_secs(1),
+            Phase::Open(_) => {
+                now >= until && lock(&self.shared.session).state() != State::Finished
+                    || now >= until + Duration::from_secs(1)
+            }
             Phase::Idle => true,
             Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
         };

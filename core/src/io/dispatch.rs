@@ -11,7 +11,7 @@ use super::wire::lock;
 use crate::completion::{Answer, Completion};
 use crate::error::Result;
 use crate::mqtt::{Delivery, Message};
-use crate::status::Status;
+use crate::status::{Status, StatusHandler};
 
 /// What a message handler says about the message it got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Ack {
 /// A callback of the application.
 pub(crate) enum Handler {
     Message(Box<dyn FnMut(Message) -> Ack + Send>),
-    Status(Box<dyn FnMut(&Status) + Send>),
+    Status(StatusHandler),
 }
 
 /// Which callback a job is for.
@@ -138,10 +138,16 @@ impl Strand {
         let this: *const Self = self;
         INSIDE.with_borrow_mut(|inside| inside.push((this, batch)));
         // A callback that frees its client takes the rest of the batch from here, and runs it.
-        while let Some(job) = INSIDE.with_borrow_mut(|inside| inside.last_mut().and_then(|(_, jobs)| jobs.pop_front())) {
+        while let Some(job) =
+            INSIDE.with_borrow_mut(|inside| inside.last_mut().and_then(|(_, jobs)| jobs.pop_front()))
+        {
             self.execute(job);
         }
         INSIDE.with_borrow_mut(Vec::pop);
+    }
+
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     pub(super) fn has_jobs(&self) -> bool {
@@ -234,7 +240,11 @@ impl Strand {
         if inside {
             let this: *const Self = self;
             let rest = INSIDE.with_borrow_mut(|inside| {
-                inside.iter_mut().filter(|(strand, _)| *strand == this).map(|(_, jobs)| std::mem::take(jobs)).collect::<Vec<_>>()
+                inside
+                    .iter_mut()
+                    .filter(|(strand, _)| *strand == this)
+                    .map(|(_, jobs)| std::mem::take(jobs))
+                    .collect::<Vec<_>>()
             });
             rest.into_iter().rev().for_each(|jobs| self.run_batch(jobs));
         }

@@ -12,8 +12,8 @@ use tokio::io::{Interest, Ready};
 use tokio::time::Sleep;
 
 use super::connection::Connection;
+use super::interest::Interest as Wanted;
 use super::shared::Shared;
-use super::wire::Want;
 
 /// Does the I/O of one client. Nothing happens unless it is driven: spawn [`Driver::run`], or
 /// await it beside other work. Handlers and completions run inside it.
@@ -86,7 +86,7 @@ impl Driver {
             guard = ready => match guard {
                 Some(Ok(mut guard)) => {
                     connection.turn(true, Instant::now());
-                    let Want { read, write } = connection.blocked();
+                    let Wanted { read, write } = connection.blocked();
                     if read {
                         guard.clear_ready_matching(Ready::READABLE | Ready::READ_CLOSED);
                     }
@@ -117,14 +117,17 @@ impl Driver {
         let known = self.registered.as_ref().is_some_and(|known| Arc::ptr_eq(known.get_ref(), socket));
         if !known {
             self.registered = None;
+            // The replacement of `new` is unsafe for the sake of owners that lie about their
+            // descriptor; an `Arc<OwnedFd>` cannot.
+            #[expect(deprecated)]
+            let registered = AsyncFd::new(Arc::clone(socket));
             // Without a place in the poller the deadline of the connection ends it.
-            self.registered = AsyncFd::new(Arc::clone(socket))
-                .inspect_err(|error| log::error!("cannot wait for a socket: {error}"))
-                .ok();
+            self.registered =
+                registered.inspect_err(|error| log::error!("cannot wait for a socket: {error}")).ok();
         }
         match want {
-            Want { read: true, write: true } => Some(Interest::READABLE | Interest::WRITABLE),
-            Want { write: true, .. } => Some(Interest::WRITABLE),
+            Wanted { read: true, write: true } => Some(Interest::READABLE | Interest::WRITABLE),
+            Wanted { write: true, .. } => Some(Interest::WRITABLE),
             _ => Some(Interest::READABLE),
         }
     }

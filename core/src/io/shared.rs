@@ -1,7 +1,7 @@
 //! What a client's handles and its I/O share: the session, the orders, and the way to wake the I/O.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -15,6 +15,8 @@ use crate::mqtt::{Delivery, Refused, Session};
 /// What the application has asked of the connection.
 #[derive(Default)]
 pub(super) struct Orders {
+    /// Given since the connection last looked.
+    pub fresh: bool,
     pub connect: Option<Completion>,
     pub close: Option<Close>,
 }
@@ -28,7 +30,7 @@ pub(super) struct Close {
 pub(crate) struct Shared {
     pub(super) session: Mutex<Session<Completion>>,
     pub(super) orders: Mutex<Orders>,
-    pub(super) strand: std::sync::Arc<Strand>,
+    pub(super) strand: Arc<Strand>,
     notify: Notify,
     /// The I/O waits and has to be woken. Set before it looks a last time whether there is work.
     asleep: AtomicBool,
@@ -38,16 +40,29 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(session: Session<Completion>, strand: std::sync::Arc<Strand>) -> Self {
-        Self {
+    pub(super) fn new(session: Session<Completion>, pooled: bool) -> Arc<Self> {
+        let shared = Arc::new(Self {
             session: Mutex::new(session),
             orders: Mutex::new(Orders::default()),
-            strand,
+            strand: Strand::new(pooled),
             notify: Notify::new(),
             asleep: AtomicBool::new(false),
             connect_called: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-        }
+        });
+        let weak = Arc::downgrade(&shared);
+        shared.strand.set_acknowledge(Box::new(move |delivery| {
+            if let Some(shared) = weak.upgrade() {
+                // A delivery of a connection that is gone comes again.
+                let _ = shared.acknowledge(delivery);
+            }
+        }));
+        shared
+    }
+
+    /// For who cannot tell whether the I/O sleeps.
+    pub(super) fn wake_always(&self) {
+        self.notify.notify_one();
     }
 
     fn is_closed(&self) -> bool {
@@ -72,12 +87,21 @@ impl Shared {
         self.notify.notified().await;
     }
 
+    /// Operations that have not completed, and the bytes that they hold.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        lock(&self.session).queued()
+    }
+
     /// Gives `operation` the session, and wakes the I/O if that made something to write. What is
-    /// refused is abandoned, not completed: the caller reports it.
+    /// refused is abandoned, not completed: the caller reports it. `timed` says that it may expire.
     pub(crate) fn operate<R>(
         &self,
         done: Completion,
-        operation: impl FnOnce(&mut Session<Completion>, Completion) -> std::result::Result<R, Refused<Completion>>,
+        timed: bool,
+        operation: impl FnOnce(
+            &mut Session<Completion>,
+            Completion,
+        ) -> std::result::Result<R, Refused<Completion>>,
     ) -> Result<R> {
         let mut session = lock(&self.session);
         if self.is_closed() {
@@ -85,8 +109,11 @@ impl Shared {
             done.abandon();
             return Err(Error::closed());
         }
+        let before = if timed { session.deadline() } else { None };
         let result = operation(&mut session, done);
-        let ready = session.has_output();
+        // The I/O sleeps until a deadline that an expiry may have brought nearer.
+        let sooner = timed && session.deadline().is_some_and(|at| before.is_none_or(|before| at < before));
+        let ready = session.has_output() || sooner;
         drop(session);
         if ready {
             self.wake();
@@ -113,7 +140,10 @@ impl Shared {
         let refused = if self.is_closed() {
             Some(Error::closed())
         } else if self.connect_called.swap(true, Ordering::SeqCst) {
-            Some(Error::new(ErrorKind::State, "connect was called already; the client stays connected until close"))
+            Some(Error::new(
+                ErrorKind::State,
+                "connect was called already; the client stays connected until close",
+            ))
         } else {
             None
         };
@@ -125,6 +155,7 @@ impl Shared {
             }
             None => {
                 orders.connect = Some(done);
+                orders.fresh = true;
                 drop(orders);
                 self.wake();
                 Ok(())
@@ -154,6 +185,7 @@ impl Shared {
             }
             None => orders.close = Some(Close { until, done: vec![done] }),
         }
+        orders.fresh = true;
         drop(orders);
         let session = lock(&self.session);
         self.closed.store(true, Ordering::SeqCst);

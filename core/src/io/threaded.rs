@@ -14,7 +14,8 @@ fn runtime() -> Result<&'static Handle> {
     if let Some(handle) = RUNTIME.get() {
         return Ok(handle);
     }
-    let failed = |error: std::io::Error| Error::new(ErrorKind::Internal, format!("no thread for the I/O: {error}"));
+    let failed =
+        |error: std::io::Error| Error::new(ErrorKind::Internal, format!("no thread for the I/O: {error}"));
     let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
     let handle = runtime.handle().clone();
     // Two first clients at once: the runtime that came second is dropped unused.

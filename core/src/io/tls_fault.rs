@@ -59,6 +59,13 @@ fn certificate(error: &CertificateError) -> (Cause, String) {
                 names(presented)
             ),
         ),
+        // What a root that was made anew under its old name looks like.
+        CertificateError::BadSignature => (
+            Cause::TlsUntrusted,
+            "the server's certificate is not signed by the trusted root of that name; \
+             was the root made anew? give the present one as trusted_roots"
+                .to_owned(),
+        ),
         CertificateError::Expired => (Cause::TlsExpired, "the server's certificate has expired".to_owned()),
         CertificateError::NotValidYet => (
             Cause::Clock,
@@ -67,6 +74,13 @@ fn certificate(error: &CertificateError) -> (Cause, String) {
         CertificateError::NotValidForName => {
             (Cause::TlsName, "the server's certificate is for another name".to_owned())
         }
+        // webpki's own error type is not part of rustls' interface, its text is.
+        other if other.to_string().contains("CaUsedAsEndEntity") => (
+            Cause::TlsUntrusted,
+            "the server shows the certificate of an authority (a self-signed one, perhaps) as its own; \
+             it needs one that is issued for its host name"
+                .to_owned(),
+        ),
         other => (Cause::Tls, format!("the server's certificate was refused: {other}")),
     }
 }

@@ -15,6 +15,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use super::cause::{Cause, Fault};
+use super::interest::Interest;
 use crate::mqtt::{self, Session};
 
 /// What one call of `recv` may bring.
@@ -40,13 +41,6 @@ pub struct Queues {
     pub outgoing: BytesMut,
     /// Nothing will come any more.
     pub ended: bool,
-}
-
-/// What a host has to wait for, besides the deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Want {
-    pub read: bool,
-    pub write: bool,
 }
 
 #[derive(Debug)]
@@ -128,6 +122,7 @@ impl Wire {
                     self.read_blocked = true;
                     break;
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.lost(error)),
             };
             let ended = received.is_empty();
@@ -191,7 +186,8 @@ impl Wire {
                         self.write_blocked = None;
                         return Ok(self.outgoing.is_empty());
                     } else {
-                        let taken = tls.writer().write(&self.outgoing).map_err(|e| Fault::io(&self.peer, &e))?;
+                        let taken =
+                            tls.writer().write(&self.outgoing).map_err(|e| Fault::io(&self.peer, &e))?;
                         self.outgoing.advance(taken);
                         continue;
                     }
@@ -225,9 +221,9 @@ impl Wire {
         }
     }
 
-    pub fn want<T>(&self, session: &Mutex<Session<T>>) -> Want {
+    pub fn want<T>(&self, session: &Mutex<Session<T>>) -> Interest {
         let write = self.write_blocked.is_some() || self.has_output(&lock(session));
-        Want { read: true, write }
+        Interest { read: true, write }
     }
 
     /// Whether `write` would move something if the carrier took it.
@@ -240,8 +236,8 @@ impl Wire {
     }
 
     /// Whether the carrier has refused bytes or had none to give: wait for it then.
-    pub(crate) fn blocked(&self) -> Want {
-        Want { read: self.read_blocked, write: self.write_blocked.is_some() }
+    pub(crate) fn blocked(&self) -> Interest {
+        Interest { read: self.read_blocked, write: self.write_blocked.is_some() }
     }
 
     pub fn deadline<T>(&self, session: &Mutex<Session<T>>) -> Option<Instant> {
@@ -305,7 +301,11 @@ impl Wire {
     }
 }
 
-fn decrypt(tls: &mut ClientConnection, mut received: &[u8], plain: &mut BytesMut) -> Result<(), rustls::Error> {
+fn decrypt(
+    tls: &mut ClientConnection,
+    mut received: &[u8],
+    plain: &mut BytesMut,
+) -> Result<(), rustls::Error> {
     while !received.is_empty() {
         // Reading from a slice fails only when a buffer of rustls is full, and each is emptied below.
         if tls.read_tls(&mut received).is_err() {
@@ -339,16 +339,15 @@ impl Carrier {
     ) -> io::Result<&'a [u8]> {
         if let Self::Queues(queues) = self {
             *taken = queues.incoming.split();
-            return if taken.is_empty() && !queues.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) };
+            return if taken.is_empty() && !queues.ended {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(taken)
+            };
         }
         let Some(fd) = self.fd() else { return Err(io::ErrorKind::NotConnected.into()) };
-        loop {
-            match rustix::net::recv(fd, &mut scratch[..], RecvFlags::empty()) {
-                Ok(((received, _), _)) => return Ok(received),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let ((received, _), _) = rustix::net::recv(fd, &mut scratch[..], RecvFlags::empty())?;
+        Ok(received)
     }
 }
 

@@ -223,6 +223,15 @@ impl<T> Session<T> {
         std::mem::take(&mut self.events)
     }
 
+    /// As [`Session::take_events`], into an empty container that is used again.
+    pub fn swap_events(&mut self, events: &mut VecDeque<Event<T>>) {
+        if events.is_empty() {
+            std::mem::swap(&mut self.events, events);
+        } else {
+            events.append(&mut self.events);
+        }
+    }
+
     /// Consumes the whole packets at the front of `stream`.
     pub fn input(&mut self, stream: &mut BytesMut, now: Instant) -> std::result::Result<(), Fault> {
         if stream.is_empty() {
