@@ -276,6 +276,10 @@ mod tests {
             options(None, "a", "bc").fingerprint(),
             options(Some(""), "a", "bc").fingerprint(),
             options(Some("a"), "", "bc").fingerprint(),
+            options(None, "a", "bd").fingerprint(),
+            // Equal once they are strung together.
+            options(None, "a\u{1}b", "c").fingerprint(),
+            options(None, "a", "b\u{1}c").fingerprint(),
         ];
         for (n, print) in prints.iter().enumerate() {
             assert!(!prints[..n].contains(print), "{n}");
