@@ -41,5 +41,9 @@ fn a_contender_that_fails_is_no_result() {
     let contender = &TABLE[0];
     assert!(run(Command::new("false"), contender, load, &sink).is_err());
     assert!(run(Command::new("true"), contender, load, &sink).is_err());
+    let mut late = Command::new("sh");
+    late.args(["-c", r#"echo '{"messages":1,"cpu_us":1,"wall_us":1,"peak_rss_kib":1}'; exit 3"#]);
+    let error = run(late, contender, load, &sink).unwrap_err().to_string();
+    assert!(error.contains("exit status: 3"), "{error}");
     assert!(run(Command::new("/nonexistent/contender"), contender, load, &sink).is_err());
 }
