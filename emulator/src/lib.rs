@@ -1,1 +1,32 @@
+//! A local Azure IoT Hub, for developing offline and for tests.
+//!
+//! [`Hub::start`] runs one inside the calling process, on a thread of its own; the program
+//! `iothub-emulator` is the same hub behind a command line.
 
+mod auth;
+mod broker;
+mod c2d;
+mod certs;
+pub mod cli;
+mod error;
+mod events;
+mod faults;
+mod https;
+mod hub;
+mod identity;
+mod options;
+mod program;
+mod registry;
+mod scratch;
+mod send;
+mod server;
+mod time;
+mod tls;
+mod twins;
+
+pub use c2d::CloudMessage;
+pub use error::{HubError, StartError};
+pub use faults::Fault;
+pub use hub::Hub;
+pub use identity::Identity;
+pub use options::{CredentialOptions, IdentityOptions, Options};

@@ -1,0 +1,38 @@
+//! What goes to a connected client without having been asked for in the same breath.
+
+use bytes::{Bytes, BytesMut};
+
+use super::packet;
+use super::rules::Subject;
+use super::turn::Client;
+
+impl Client {
+    /// Sends the queued C2D messages, if the client subscribed to them.
+    pub(super) fn deliver(&mut self, out: &mut BytesMut) {
+        let Some(qos) = self.broker.granted(&self.identity, Subject::C2d) else {
+            return;
+        };
+        while let Some((packet_id, delivery)) = self.broker.next_c2d(&self.identity, qos) {
+            packet::write_publish(out, &delivery.topic, packet_id, false, &delivery.body);
+        }
+        self.next_unlock = self.broker.unlock_c2d(&self.identity);
+    }
+
+    /// What a resumed session gets right after CONNACK: the unacknowledged messages, then the queue.
+    pub(super) fn resume(&mut self, out: &mut BytesMut) {
+        for (packet_id, delivery) in self.broker.resend_c2d(&self.identity) {
+            packet::write_publish(out, &delivery.topic, packet_id, true, &delivery.body);
+        }
+        self.deliver(out);
+    }
+
+    /// Sends at the granted QoS, and not at all to a client that did not subscribe.
+    pub(super) fn send(&self, subject: Subject, topic: &str, body: &Bytes, out: &mut BytesMut) {
+        let packet_id = match self.broker.granted(&self.identity, subject) {
+            None => return,
+            Some(0) => 0,
+            Some(_) => self.broker.next_packet_id(&self.identity),
+        };
+        packet::write_publish(out, topic, packet_id, false, body);
+    }
+}

@@ -1,0 +1,203 @@
+//! From the first byte to CONNACK.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+
+use super::Broker;
+use super::connection::{Peer, Stream};
+use super::links::{Arrival, Attached, Cause};
+use super::packet::{self, Connect, ConnectReturnCode, LastWill, Login, Packet, QoS, Unreadable};
+use super::rules::{self, Request};
+use crate::events::Event;
+use crate::faults::FaultKind;
+use crate::identity::Identity;
+use crate::registry::Will;
+use crate::time::unix_now;
+
+/// A connection that was let in; CONNACK is in the stream's output.
+pub(super) struct Welcome {
+    pub(super) identity: Identity,
+    pub(super) attached: Attached,
+    /// Seconds, as the client asked for; 0 for none.
+    pub(super) keep_alive: u16,
+    /// Seconds since 1970 when its token is over for good.
+    pub(super) until: Option<u64>,
+}
+
+/// Why there will be no session, and what the client is told.
+struct Refusal {
+    identity: Option<Identity>,
+    cause: Cause,
+    return_code: Option<u8>,
+}
+
+impl Refusal {
+    fn silent(cause: Cause) -> Self {
+        Self {
+            identity: None,
+            cause,
+            return_code: None,
+        }
+    }
+}
+
+/// Reads CONNECT and decides; `None` when the stream is to be closed, with what is in its output.
+pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut Stream<S>,
+    peer: &Peer,
+    broker: &Arc<Broker>,
+) -> Option<Welcome> {
+    let decided = match tokio::time::timeout(broker.connect_deadline, first_packet(stream)).await {
+        Err(_) => Err(Refusal::silent(Cause::new(
+            "no_connect",
+            "no CONNECT came in time",
+        ))),
+        Ok(None) => return None,
+        Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
+        Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new(
+            "protocol",
+            "the first packet was no CONNECT",
+        ))),
+        Ok(Some(Err(Unreadable::ProtocolLevel))) => Err(Refusal {
+            identity: None,
+            cause: Cause::new(
+                "protocol_level",
+                "only MQTT 3.1.1 (protocol level 4) is spoken here",
+            ),
+            return_code: Some(ConnectReturnCode::RefusedProtocolVersion as u8),
+        }),
+        Ok(Some(Err(unreadable))) => Err(Refusal::silent(Cause::new(
+            "protocol",
+            format!("unreadable CONNECT: {unreadable:?}"),
+        ))),
+    };
+    match decided {
+        Ok(welcome) => {
+            packet::write_connack(&mut stream.output, welcome.attached.session_present, 0);
+            Some(welcome)
+        }
+        Err(refusal) => {
+            if let Some(code) = refusal.return_code {
+                packet::write_connack(&mut stream.output, false, code);
+            }
+            broker
+                .events
+                .emit(refusal.identity.as_ref(), || Event::Refused {
+                    code: refusal.cause.code,
+                    reason: refusal.cause.reason,
+                    return_code: refusal.return_code,
+                });
+            None
+        }
+    }
+}
+
+/// `None` when the peer went away.
+async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut Stream<S>,
+) -> Option<Result<Packet, Unreadable>> {
+    loop {
+        if let Some(result) = packet::read(&mut stream.input).transpose() {
+            return Some(result);
+        }
+        match stream.io.read_buf(&mut stream.input).await {
+            Ok(0) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
+    let unauthorized = |identity: Option<Identity>, cause: Cause| Refusal {
+        identity,
+        cause,
+        return_code: Some(ConnectReturnCode::NotAuthorized as u8),
+    };
+    let login = connect.login.unwrap_or_else(|| Login::new("", ""));
+    let username = rules::parse_username(&login.username)
+        .map_err(|reason| unauthorized(None, Cause::new("user_name", reason)))?;
+    let identity = username.identity;
+    let refuse = |cause| unauthorized(Some(identity.clone()), cause);
+
+    if let Some(fault) = broker.take_fault(FaultKind::Refuse, &identity) {
+        let cause = Cause::new("fault", "refused on demand");
+        return Err(Refusal {
+            identity: Some(identity),
+            cause,
+            return_code: Some(fault.code),
+        });
+    }
+    if !broker.authority.is_host(&username.hub) {
+        let reason = format!(
+            "the user name is for the hub '{}', not for this one",
+            username.hub
+        );
+        return Err(refuse(Cause::new("user_name", reason)));
+    }
+    if connect.client_id != identity.to_string() {
+        let reason = format!(
+            "the ClientId '{}' is not '{identity}', as the user name has it",
+            connect.client_id
+        );
+        return Err(refuse(Cause::new("client_id", reason)));
+    }
+    let password = Some(login.password.as_str()).filter(|password| !password.is_empty());
+    let granted = broker
+        .admit(&identity, password, peer.certificate.as_ref(), unix_now())
+        .map_err(refuse)?;
+    let will = connect
+        .last_will
+        .map(|will| read_will(&identity, will))
+        .transpose()
+        .map_err(|reason| Refusal {
+            identity: Some(identity.clone()),
+            cause: Cause::new("will", reason),
+            return_code: None,
+        })?;
+
+    let until = granted.until;
+    let arrival = Arrival {
+        granted,
+        clean_session: connect.clean_session,
+        will,
+        model_id: username.model_id,
+        protocol: peer.protocol,
+    };
+    let attached = broker.attach(&identity, arrival).ok_or_else(|| {
+        Refusal::silent(Cause::new(
+            "unknown_device",
+            "the identity was deleted meanwhile",
+        ))
+    })?;
+    Ok(Welcome {
+        identity,
+        attached,
+        keep_alive: connect.keep_alive,
+        until,
+    })
+}
+
+/// Checks a last will as the telemetry that it becomes.
+fn read_will(identity: &Identity, will: LastWill) -> Result<Will, String> {
+    if will.qos == QoS::ExactlyOnce {
+        return Err("the last will asks for QoS 2".into());
+    }
+    match rules::classify_topic(identity, &will.topic)? {
+        Request::Telemetry { bag } => {
+            let mut properties = rules::parse_events_bag(bag)?;
+            if will.retain {
+                rules::set(
+                    &mut properties.application,
+                    "mqtt-retain".into(),
+                    Some("true".into()),
+                );
+            }
+            Ok(Will {
+                body: will.message,
+                properties,
+            })
+        }
+        _ => Err(format!("'{}' is no topic for a last will", will.topic)),
+    }
+}

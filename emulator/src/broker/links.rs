@@ -1,0 +1,267 @@
+//! Connections come and go: admission, takeover, sessions, subscriptions, last wills.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::rules::{self, Subject};
+use super::{Broker, State};
+use crate::auth::Granted;
+use crate::events::Event;
+use crate::identity::Identity;
+use crate::registry::{Command, Link, Session, Stamp, Subscription, Will};
+use crate::time::now_text;
+use crate::tls::Thumbprints;
+
+/// D limits a client to five topic filters.
+const MAX_FILTERS: usize = 5;
+
+/// Why a connection ended: a stable word and a text for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+}
+
+impl Cause {
+    pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What a connection brings that was let in.
+pub(crate) struct Arrival {
+    pub(crate) granted: Granted,
+    pub(crate) clean_session: bool,
+    pub(crate) will: Option<Will>,
+    pub(crate) model_id: Option<String>,
+    pub(crate) protocol: &'static str,
+}
+
+/// The connection's own end of its [`Link`].
+pub(crate) struct Attached {
+    pub(crate) number: u64,
+    pub(crate) session_present: bool,
+    pub(crate) stamp: Stamp,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) ended: oneshot::Receiver<()>,
+}
+
+impl Broker {
+    /// Decides a CONNECT; the error is for people and never for the wire.
+    pub(crate) fn admit(
+        &self,
+        identity: &Identity,
+        password: Option<&str>,
+        certificate: Option<&Thumbprints>,
+        now: u64,
+    ) -> Result<Granted, Cause> {
+        let state = self.state();
+        let Some(entry) = state.registry.get(identity) else {
+            return Err(Cause::new(
+                "unknown_device",
+                format!("404001 DeviceNotFound: {identity} is not registered"),
+            ));
+        };
+        if !entry.enabled {
+            return Err(Cause::new(
+                "disabled",
+                format!("403012 DeviceDisabled: {identity} is disabled"),
+            ));
+        }
+        self.authority
+            .admit(identity, &entry.credential, password, certificate, now)
+            .map_err(|reason| {
+                Cause::new(
+                    "unauthorized",
+                    format!("401003 IoTHubUnauthorized: {reason}"),
+                )
+            })
+    }
+
+    /// Puts a new connection in the place of an old one of the same identity.
+    pub(crate) fn attach(&self, identity: &Identity, arrival: Arrival) -> Option<Attached> {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (guard, ended) = oneshot::channel();
+        let number = self.links.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut state = self.state();
+        self.end_link(&mut state, identity, None, taken_over());
+        let entry = state.registry.get_mut(identity)?;
+        let session_present = entry.session.stored && !arrival.clean_session;
+        if !session_present {
+            entry.session = Session::default();
+            entry.c2d.unlock_all();
+        }
+        entry.session.stored = !arrival.clean_session;
+        entry.model_id = arrival.model_id.clone().or(entry.model_id.take());
+        entry.last_activity = Some(now_text());
+        let stamp = Stamp {
+            auth_method: arrival.granted.method,
+            generation: entry.generation.clone(),
+            model_id: arrival.model_id,
+        };
+        self.events.emit(Some(identity), || Event::Connected {
+            session_present,
+            clean_session: arrival.clean_session,
+            auth: stamp.auth_method.clone(),
+            protocol: arrival.protocol,
+        });
+        entry.link = Some(Link {
+            number,
+            commands,
+            will: arrival.will,
+            stamp: stamp.clone(),
+            clean_session: arrival.clean_session,
+            _guard: guard,
+        });
+        self.methods.arrivals.notify_waiters();
+        Some(Attached {
+            number,
+            session_present,
+            stamp,
+            commands: receiver,
+            ended,
+        })
+    }
+
+    /// Ends the connection `number`, unless somebody else has.
+    pub(crate) fn detach(&self, identity: &Identity, number: u64, cause: Cause) {
+        let mut state = self.state();
+        self.end_link(&mut state, identity, Some(number), cause);
+    }
+
+    /// Discards the last will: the client says good-bye.
+    pub(crate) fn discard_will(&self, identity: &Identity, number: u64) {
+        let mut state = self.state();
+        let link = state
+            .registry
+            .get_mut(identity)
+            .and_then(|entry| entry.link.as_mut());
+        if let Some(link) = link.filter(|link| link.number == number) {
+            link.will = None;
+        }
+    }
+
+    /// Takes the link out, which makes its task close the socket; records the will and the end.
+    pub(super) fn end_link(
+        &self,
+        state: &mut State,
+        identity: &Identity,
+        number: Option<u64>,
+        cause: Cause,
+    ) {
+        let Some(entry) = state.registry.get_mut(identity) else {
+            return;
+        };
+        if number.is_some() && entry.link.as_ref().map(|link| link.number) != number {
+            return;
+        }
+        let Some(link) = entry.link.take() else {
+            return;
+        };
+        entry.last_activity = Some(now_text());
+        if link.clean_session {
+            entry.session = Session::default();
+            entry.c2d.unlock_all();
+        }
+        if let Some(mut will) = link.will {
+            rules::set(
+                &mut will.properties.application,
+                "iothub-MessageType".into(),
+                Some("Will".into()),
+            );
+            self.record(identity, &link.stamp, will.body, will.properties);
+        }
+        self.events.emit(Some(identity), || Event::Disconnected {
+            code: cause.code,
+            reason: cause.reason,
+        });
+    }
+
+    /// Adds subscriptions; the granted QoS of each, or why the connection is closed.
+    pub(crate) fn subscribe(
+        &self,
+        identity: &Identity,
+        filters: impl Iterator<Item = (String, u8)>,
+    ) -> Result<Vec<u8>, String> {
+        let mut state = self.state();
+        let Some(entry) = state.registry.get_mut(identity) else {
+            return Err("the identity is gone".into());
+        };
+        let mut granted = Vec::new();
+        let mut named = Vec::new();
+        for (filter, wanted) in filters {
+            let subject = rules::classify_filter(identity, &filter).ok_or_else(|| {
+                format!("'{filter}' is not a filter that {identity} may subscribe to")
+            })?;
+            let qos = wanted.min(1);
+            let subscriptions = &mut entry.session.subscriptions;
+            if let Some(known) = subscriptions.iter_mut().find(|s| s.filter == filter) {
+                known.qos = qos;
+            } else if subscriptions.len() < MAX_FILTERS {
+                subscriptions.push(Subscription {
+                    filter: filter.clone(),
+                    subject,
+                    qos,
+                });
+            } else {
+                return Err(format!(
+                    "'{filter}' is one topic filter more than the {MAX_FILTERS} allowed"
+                ));
+            }
+            granted.push(qos);
+            named.push((filter, qos));
+        }
+        self.events
+            .emit(Some(identity), || Event::Subscribed { filters: named });
+        self.methods.arrivals.notify_waiters();
+        Ok(granted)
+    }
+
+    pub(crate) fn unsubscribe(&self, identity: &Identity, filters: Vec<String>) {
+        let mut state = self.state();
+        let Some(entry) = state.registry.get_mut(identity) else {
+            return;
+        };
+        entry
+            .session
+            .subscriptions
+            .retain(|s| !filters.contains(&s.filter));
+        self.events
+            .emit(Some(identity), || Event::Unsubscribed { filters });
+    }
+
+    /// Sends `command` to the connection of `identity`; false where there is none.
+    pub(super) fn command(state: &State, identity: &Identity, command: Command) -> bool {
+        let link = state
+            .registry
+            .get(identity)
+            .and_then(|entry| entry.link.as_ref());
+        link.is_some_and(|link| link.commands.send(command).is_ok())
+    }
+
+    /// The QoS at which `subject` is granted to the connected client.
+    pub(crate) fn granted(&self, identity: &Identity, subject: Subject) -> Option<u8> {
+        self.state()
+            .registry
+            .get(identity)
+            .and_then(|entry| entry.granted(subject))
+    }
+
+    pub(crate) fn is_connected(&self, identity: &Identity) -> bool {
+        self.state()
+            .registry
+            .get(identity)
+            .is_some_and(|entry| entry.link.is_some())
+    }
+}
+
+pub(super) fn taken_over() -> Cause {
+    Cause::new(
+        "taken_over",
+        "400027 ConnectionForcefullyClosedOnNewConnection: another connection of the same identity came",
+    )
+}

@@ -1,0 +1,161 @@
+//! Direct methods: a back-end's request waits here for the device's answer.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Broker;
+use super::rules::Subject;
+use crate::error::HubError;
+use crate::events::Event;
+use crate::identity::Identity;
+use crate::registry::Command;
+
+const MAX_PAYLOAD: usize = 128 * 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    waiting: Mutex<HashMap<String, (Identity, oneshot::Sender<(u16, Bytes)>)>>,
+    /// Somebody connected or subscribed.
+    pub(super) arrivals: Notify,
+}
+
+/// Forgets a call however it ends.
+struct Forget<'a>(&'a Calls, &'a str);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(self.1);
+    }
+}
+
+impl Broker {
+    /// Calls a method and waits for the answer: its status and its JSON, null where it is empty.
+    pub(crate) async fn call_method(
+        &self,
+        identity: &Identity,
+        name: &str,
+        payload: Option<&Value>,
+        connect: Duration,
+        response: Duration,
+    ) -> Result<(u16, Value), HubError> {
+        let bad = |b: u8| !b.is_ascii_graphic() || b"$()<>@,;:\\\"/[]?={}".contains(&b);
+        if name.is_empty() || name.len() > 100 || name.bytes().any(bad) {
+            return Err(HubError::argument(
+                "the method's name must have 1 to 100 printable characters and no separator",
+            ));
+        }
+        let body: Bytes = payload.map(Value::to_string).unwrap_or_default().into();
+        if body.len() > MAX_PAYLOAD {
+            return Err(HubError::new(
+                413_001,
+                "MessageTooLarge",
+                "the payload exceeds 128 KiB",
+            ));
+        }
+        self.wait_for_subscriber(identity, Instant::now() + connect)
+            .await?;
+
+        let rid = uuid::Uuid::new_v4().to_string();
+        let (sender, receiver) = oneshot::channel();
+        self.methods
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(rid.clone(), (identity.clone(), sender));
+        let _forget = Forget(&self.methods, &rid);
+        let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
+        let command = Command::Publish {
+            subject: Subject::Methods,
+            topic,
+            body,
+        };
+        if !Self::command(&self.state(), identity, command) {
+            return Err(not_online(identity));
+        }
+        let answer = timeout(response, receiver).await;
+        let Ok(Ok((status, body))) = answer else {
+            return Err(HubError::new(
+                504_101,
+                "GatewayTimeout",
+                format!(
+                    "{identity} did not answer the method within {} s",
+                    response.as_secs_f32()
+                ),
+            ));
+        };
+        let value = match &body[..] {
+            [] => Value::Null,
+            text => serde_json::from_slice(text).map_err(|e| {
+                HubError::new(
+                    502_000,
+                    "BadDeviceResponse",
+                    format!("the answer is not JSON: {e}"),
+                )
+            })?,
+        };
+        self.events.emit(Some(identity), || Event::Method {
+            name: name.to_owned(),
+            status,
+            request: payload.cloned().unwrap_or_default(),
+            response: value.clone(),
+        });
+        Ok((status, value))
+    }
+
+    async fn wait_for_subscriber(
+        &self,
+        identity: &Identity,
+        deadline: Instant,
+    ) -> Result<(), HubError> {
+        loop {
+            let arrival = self.methods.arrivals.notified();
+            tokio::pin!(arrival);
+            // Registered before the look, so that nobody arrives unseen between the two.
+            arrival.as_mut().enable();
+            if self.state().registry.get(identity).is_none() {
+                return Err(HubError::not_found(identity));
+            }
+            if self.granted(identity, Subject::Methods).is_some() {
+                return Ok(());
+            }
+            if timeout_at(deadline, arrival).await.is_err() {
+                return Err(not_online(identity));
+            }
+        }
+    }
+
+    /// An answer of a device; late and unknown ones are dropped silently.
+    pub(crate) fn answer_method(&self, identity: &Identity, rid: &str, status: u16, body: Bytes) {
+        let mut waiting = self
+            .methods
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if waiting
+            .get(rid)
+            .is_some_and(|(callee, _)| callee == identity)
+            && let Some((_, sender)) = waiting.remove(rid)
+        {
+            // The caller may have gone.
+            let _ = sender.send((status, body));
+        }
+    }
+}
+
+fn not_online(identity: &Identity) -> HubError {
+    HubError::new(
+        404_103,
+        "DeviceNotOnline",
+        format!("{identity} is not connected or did not subscribe to methods"),
+    )
+}

@@ -1,0 +1,157 @@
+//! The wire format of MQTT 3.1.1. No other file of the emulator names the codec.
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes::{Error as CodecError, v4};
+
+pub(crate) use rumqttc::mqttbytes::QoS;
+pub(crate) use rumqttc::mqttbytes::v4::{
+    Connect, ConnectReturnCode, LastWill, Login, Packet, Publish, Subscribe, Unsubscribe,
+};
+
+/// The largest remaining length that the hub reads: a full message of 256 KiB with a full topic.
+/// The message's own limit is checked where its properties are known.
+const MAX_REMAINING: usize = 262_144 + 65_535 + 4;
+
+/// Why a byte stream cannot be read on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// A CONNECT of another protocol or level; it deserves return code 1.
+    ProtocolLevel,
+    /// A packet that announces more bytes than the hub takes.
+    TooLarge(usize),
+    Malformed(String),
+}
+
+/// Takes the next whole packet from `stream`; `None` when more bytes are needed.
+pub(crate) fn read(stream: &mut BytesMut) -> Result<Option<Packet>, Unreadable> {
+    if other_protocol(stream) {
+        return Err(Unreadable::ProtocolLevel);
+    }
+    match Packet::read(stream, MAX_REMAINING) {
+        Ok(packet) => Ok(Some(packet)),
+        Err(CodecError::InsufficientBytes(_)) => Ok(None),
+        Err(CodecError::PayloadSizeLimitExceeded(size)) => Err(Unreadable::TooLarge(size)),
+        Err(CodecError::InvalidProtocol | CodecError::InvalidProtocolLevel(_)) => {
+            Err(Unreadable::ProtocolLevel)
+        }
+        Err(error) => Err(Unreadable::Malformed(error.to_string())),
+    }
+}
+
+/// Whether the stream starts with a CONNECT that is not MQTT 3.1.1.
+///
+/// Asked before the codec, which reads the body of a level 5 CONNECT as if it were level 4.
+fn other_protocol(stream: &[u8]) -> bool {
+    if stream.first() != Some(&0x10) {
+        return false;
+    }
+    let length_bytes = stream[1..]
+        .iter()
+        .take(4)
+        .take_while(|b| **b & 0x80 != 0)
+        .count()
+        + 1;
+    let Some([high, low, rest @ ..]) = stream.get(1 + length_bytes..) else {
+        return false;
+    };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    match (rest.get(..length), rest.get(length)) {
+        (Some(name), Some(level)) => name != b"MQTT" || *level != 4,
+        _ => false,
+    }
+}
+
+pub(crate) fn write_connack(out: &mut BytesMut, session_present: bool, code: u8) {
+    out.extend_from_slice(&[0x20, 2, u8::from(session_present), code]);
+}
+
+pub(crate) fn write_puback(out: &mut BytesMut, id: u16) {
+    let [high, low] = id.to_be_bytes();
+    out.extend_from_slice(&[0x40, 2, high, low]);
+}
+
+pub(crate) fn write_unsuback(out: &mut BytesMut, id: u16) {
+    let [high, low] = id.to_be_bytes();
+    out.extend_from_slice(&[0xb0, 2, high, low]);
+}
+
+pub(crate) fn write_pingresp(out: &mut BytesMut) {
+    out.extend_from_slice(&[0xd0, 0]);
+}
+
+pub(crate) fn write_suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
+    let codes = granted
+        .iter()
+        .map(|qos| v4::SubscribeReasonCode::Success(level(*qos)))
+        .collect();
+    // The only failure is a length above 256 MiB.
+    let _ = v4::SubAck::new(id, codes).write(out);
+}
+
+/// Writes a PUBLISH; `id` is 0 exactly when it goes at QoS 0. A topic above 65535 bytes is dropped.
+pub(crate) fn write_publish(out: &mut BytesMut, topic: &str, id: u16, dup: bool, body: &Bytes) {
+    if topic.len() > usize::from(u16::MAX) {
+        return;
+    }
+    let mut publish = Publish::from_bytes(topic, level(u8::from(id != 0)), body.clone());
+    publish.pkid = id;
+    publish.dup = dup;
+    let _ = publish.write(out);
+}
+
+fn level(qos: u8) -> QoS {
+    match qos {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn connect_bytes(name: &[u8], level: u8) -> BytesMut {
+        let mut body = vec![0, name.len() as u8];
+        body.extend_from_slice(name);
+        body.extend_from_slice(&[level, 2, 0, 10, 0, 1, b'd']);
+        let mut packet = vec![0x10, body.len() as u8];
+        packet.extend(body);
+        BytesMut::from(&packet[..])
+    }
+
+    #[test]
+    fn only_level_four_of_mqtt_is_read() {
+        for (name, level, accepted) in [
+            (&b"MQTT"[..], 4, true),
+            (b"MQTT", 5, false),
+            (b"MQTT", 3, false),
+            (b"MQIsdp", 3, false),
+        ] {
+            let result = read(&mut connect_bytes(name, level));
+            match accepted {
+                true => assert!(matches!(result, Ok(Some(Packet::Connect(_))))),
+                false => assert_eq!(result, Err(Unreadable::ProtocolLevel)),
+            }
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_packet_waits_for_more() {
+        let whole = connect_bytes(b"MQTT", 4);
+        for end in 0..whole.len() {
+            assert_eq!(
+                read(&mut BytesMut::from(&whole[..end])),
+                Ok(None),
+                "{end} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn an_announced_length_above_the_limit_is_refused_at_once() {
+        let mut stream = BytesMut::from(&[0x30, 0xff, 0xff, 0xff, 0x7f][..]);
+        assert_eq!(read(&mut stream), Err(Unreadable::TooLarge(268_435_455)));
+    }
+}

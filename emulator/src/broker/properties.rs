@@ -1,0 +1,219 @@
+//! Twins: what devices read and report, what back-ends read and desire.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::Broker;
+use super::rules::Subject;
+use crate::error::HubError;
+use crate::events::Event;
+use crate::faults::FaultKind;
+use crate::identity::Identity;
+use crate::registry::{Command, Entry};
+use crate::time::now_text;
+
+/// The answer to a twin request of a device.
+pub(crate) struct TwinAnswer {
+    pub(crate) status: u16,
+    pub(crate) version: Option<u64>,
+    pub(crate) body: Bytes,
+}
+
+impl From<HubError> for TwinAnswer {
+    fn from(error: HubError) -> Self {
+        Self {
+            status: error.status,
+            version: None,
+            body: error.topic_body().to_string().into(),
+        }
+    }
+}
+
+impl Broker {
+    pub(crate) fn read_twin(&self, identity: &Identity) -> TwinAnswer {
+        if let Some(error) = self.throttled(identity) {
+            return error.into();
+        }
+        match self.state().registry.get(identity) {
+            Some(entry) => TwinAnswer {
+                status: 200,
+                version: None,
+                body: entry.twin.for_device().to_string().into(),
+            },
+            None => HubError::not_found(identity).into(),
+        }
+    }
+
+    pub(crate) fn report(&self, identity: &Identity, body: &[u8]) -> TwinAnswer {
+        let result = match self.throttled(identity) {
+            Some(error) => Err(error),
+            None => self.try_report(identity, body),
+        };
+        match result {
+            Ok(version) => TwinAnswer {
+                status: 204,
+                version: Some(version),
+                body: Bytes::new(),
+            },
+            Err(error) => {
+                self.events.emit(Some(identity), || Event::TwinRefused {
+                    status: error.status,
+                    reason: error.message.clone(),
+                });
+                error.into()
+            }
+        }
+    }
+
+    fn try_report(&self, identity: &Identity, body: &[u8]) -> Result<u64, HubError> {
+        let patch = match serde_json::from_slice(body) {
+            Ok(Value::Object(patch)) => patch,
+            Ok(_) => {
+                return Err(HubError::argument(
+                    "the reported properties must be a JSON object",
+                ));
+            }
+            Err(error) => {
+                return Err(HubError::argument(format!(
+                    "the reported properties are not JSON: {error}"
+                )));
+            }
+        };
+        let mut state = self.state();
+        let entry = state
+            .registry
+            .get_mut(identity)
+            .ok_or_else(|| HubError::not_found(identity))?;
+        let version = entry
+            .twin
+            .report(&patch, &now_text())
+            .map_err(HubError::argument)?;
+        self.events.emit(Some(identity), || Event::Twin {
+            section: "reported",
+            version,
+            patch: patch.into(),
+        });
+        Ok(version)
+    }
+
+    fn throttled(&self, identity: &Identity) -> Option<HubError> {
+        let fault = self.take_fault(FaultKind::Throttle, identity);
+        fault.map(|_| HubError::new(429_001, "ThrottlingException", "throttled on demand"))
+    }
+
+    /// The twin as the service API shows it.
+    pub(crate) fn twin(&self, identity: &Identity) -> Result<Value, HubError> {
+        let state = self.state();
+        let entry = state
+            .registry
+            .get(identity)
+            .ok_or_else(|| HubError::not_found(identity))?;
+        Ok(document(identity, entry))
+    }
+
+    /// A back-end's change: `properties.desired` and `tags`, merged, or with `replace` put in the
+    /// place of what was there. `etag` is compared where there is one. The new twin.
+    pub(crate) fn update_twin(
+        &self,
+        identity: &Identity,
+        change: &Map<String, Value>,
+        replace: bool,
+        etag: Option<&str>,
+    ) -> Result<Value, HubError> {
+        let part = |value: Option<&Value>, name: &str| match value {
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object.clone())),
+            Some(_) => Err(HubError::argument(format!("{name} must be an object"))),
+        };
+        let properties = part(change.get("properties"), "properties")?;
+        let desired = part(
+            properties.as_ref().and_then(|p| p.get("desired")),
+            "properties.desired",
+        )?;
+        let tags = part(change.get("tags"), "tags")?;
+
+        let mut state = self.state();
+        let entry = state
+            .registry
+            .get_mut(identity)
+            .ok_or_else(|| HubError::not_found(identity))?;
+        let current = twin_etag(entry);
+        if etag.is_some_and(|etag| !["*", current.as_str()].contains(&etag.trim_matches('"'))) {
+            return Err(HubError::new(
+                412_002,
+                "PreconditionFailed",
+                format!("the twin's etag is {current}"),
+            ));
+        }
+        // Both are tried on a copy, so that a refused half leaves the twin as it was.
+        let mut twin = entry.twin.clone();
+        if let Some(tags) = tags {
+            twin.tag(&tags, replace).map_err(HubError::argument)?;
+        }
+        let notification = match desired {
+            Some(desired) => Some(
+                twin.desire(&desired, replace, &now_text())
+                    .map_err(HubError::argument)?,
+            ),
+            None => None,
+        };
+        entry.twin = twin;
+        let document = document(identity, entry);
+        if let Some(notification) = notification {
+            let version = notification["$version"].as_u64().unwrap_or_default();
+            let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
+            let body = notification.to_string().into();
+            self.events.emit(Some(identity), || Event::Twin {
+                section: "desired",
+                version,
+                patch: notification,
+            });
+            Self::command(
+                &state,
+                identity,
+                Command::Publish {
+                    subject: Subject::Desired,
+                    topic,
+                    body,
+                },
+            );
+        }
+        Ok(document)
+    }
+}
+
+fn twin_etag(entry: &Entry) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(entry.twin.version().to_be_bytes())
+}
+
+fn document(identity: &Identity, entry: &Entry) -> Value {
+    let (authentication, thumbprints) = match &entry.credential {
+        crate::auth::Credential::Keys(_) => ("sas", Vec::new()),
+        crate::auth::Credential::Thumbprints(known) => ("selfSigned", known.clone()),
+    };
+    let mut document = json!({
+        "deviceId": identity.device_id(),
+        "etag": twin_etag(entry),
+        "deviceEtag": entry.generation,
+        "status": if entry.enabled { "enabled" } else { "disabled" },
+        "statusUpdateTime": "0001-01-01T00:00:00Z",
+        "connectionState": if entry.link.is_some() { "Connected" } else { "Disconnected" },
+        "lastActivityTime": entry.last_activity.as_deref().unwrap_or("0001-01-01T00:00:00Z"),
+        "cloudToDeviceMessageCount": entry.c2d.len(),
+        "authenticationType": authentication,
+        "x509Thumbprint": {
+            "primaryThumbprint": thumbprints.first(),
+            "secondaryThumbprint": thumbprints.get(1),
+        },
+        "modelId": entry.model_id.as_deref().unwrap_or(""),
+        "version": entry.twin.version(),
+        "tags": entry.twin.tags(),
+        "properties": entry.twin.for_service(),
+        "capabilities": { "iotEdge": false },
+    });
+    if let Some(module) = identity.module_id() {
+        document["moduleId"] = module.into();
+    }
+    document
+}

@@ -1,0 +1,227 @@
+//! What IoT Hub takes in a CONNECT, a SUBSCRIBE and a PUBLISH topic. Pure.
+
+use std::borrow::Cow;
+
+use iothub_mqtt::hub::{percent, property_bag};
+
+use crate::identity::Identity;
+
+/// A user name taken apart: `{hub}/{device}[/{module}]/?api-version=...`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Username {
+    pub(crate) hub: String,
+    pub(crate) identity: Identity,
+    pub(crate) client_type: Option<String>,
+    pub(crate) model_id: Option<String>,
+}
+
+const OLD_SIX_SEGMENTS: &str =
+    "/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003";
+
+/// Reads a user name; the error says what is wrong with it.
+pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
+    let shape = "the user name must be {hub}/{device}[/{module}]/?api-version={date}";
+    let (path, query) = match username.strip_suffix(OLD_SIX_SEGMENTS) {
+        Some(path) => (path, "api-version=2017-06-30"),
+        None => {
+            let (path, last) = username.rsplit_once('/').ok_or(shape)?;
+            match last.strip_prefix('?') {
+                Some(query) => (path, query),
+                None if last.contains("api-version=") => (path, last),
+                None => return Err(shape),
+            }
+        }
+    };
+    let segments: Vec<&str> = path.split('/').collect();
+    let (hub, identity) = match segments[..] {
+        [hub, device] => (hub, Identity::device(device)),
+        [hub, device, module] => (hub, Identity::module(device, module)),
+        _ => return Err(shape),
+    };
+    if !identity.is_valid() {
+        return Err(
+            "the device or module id in the user name is empty, too long or has a forbidden character",
+        );
+    }
+    let value = |key: &str| {
+        let pair = query
+            .split('&')
+            .find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key));
+        pair.and_then(|(_, value)| percent::decode(value).map(Cow::into_owned).ok())
+    };
+    match value("api-version") {
+        None => return Err("the user name has no api-version"),
+        Some(version) if !is_api_version(&version) => {
+            return Err("the api-version in the user name is not a date like 2021-04-12");
+        }
+        Some(_) => {}
+    }
+    Ok(Username {
+        hub: hub.to_owned(),
+        identity,
+        client_type: value("DeviceClientType"),
+        model_id: value("model-id").filter(|id| !id.is_empty()),
+    })
+}
+
+/// `YYYY-MM-DD`, with or without `-preview`.
+fn is_api_version(text: &str) -> bool {
+    let date = text.strip_suffix("-preview").unwrap_or(text).as_bytes();
+    date.len() == 10
+        && date.iter().enumerate().all(|(i, b)| {
+            if i == 4 || i == 7 {
+                *b == b'-'
+            } else {
+                b.is_ascii_digit()
+            }
+        })
+}
+
+/// What a filter subscribes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    C2d,
+    Inputs,
+    TwinResponses,
+    Desired,
+    Methods,
+}
+
+/// The subject of a documented filter, `None` for any other.
+pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subject> {
+    match filter {
+        "$iothub/twin/res/#" => return Some(Subject::TwinResponses),
+        "$iothub/twin/PATCH/properties/desired/#" => return Some(Subject::Desired),
+        "$iothub/methods/POST/#" => return Some(Subject::Methods),
+        _ => {}
+    }
+    if let Some(rest) = filter.strip_prefix("$iothub/methods/POST/") {
+        let name = rest.strip_suffix("/#")?;
+        let plain = !name.is_empty() && !name.contains(['/', '+', '#']);
+        return plain.then_some(Subject::Methods);
+    }
+    let rest = filter
+        .strip_prefix("devices/")?
+        .strip_prefix(identity.device_id())?;
+    match identity.module_id() {
+        None => (rest == "/messages/devicebound/#").then_some(Subject::C2d),
+        Some(module) => {
+            let rest = rest.strip_prefix("/modules/")?.strip_prefix(module)?;
+            matches!(rest, "/#" | "/inputs/#").then_some(Subject::Inputs)
+        }
+    }
+}
+
+/// What a device may publish. Bags are as sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request<'a> {
+    Telemetry { bag: &'a str },
+    TwinGet { rid: &'a str },
+    TwinReport { rid: Option<&'a str> },
+    MethodAnswer { status: u16, rid: &'a str },
+}
+
+/// Reads a topic; the error says why the hub closes the connection.
+pub(crate) fn classify_topic<'a>(
+    identity: &Identity,
+    topic: &'a str,
+) -> Result<Request<'a>, String> {
+    let unknown = || format!("'{topic}' is not a topic that {identity} may publish to");
+    if let Some(bag) = events_bag(identity, topic) {
+        return Ok(Request::Telemetry { bag });
+    }
+    let rest = topic.strip_prefix("$iothub/").ok_or_else(unknown)?;
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let rid = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("$rid="))
+        .filter(|rid| !rid.is_empty());
+    match path {
+        "twin/GET" => {
+            let rid = rid.ok_or_else(|| format!("'{topic}' has no $rid"))?;
+            Ok(Request::TwinGet { rid })
+        }
+        "twin/PATCH/properties/reported" => Ok(Request::TwinReport { rid }),
+        _ => {
+            let status = path.strip_prefix("methods/res/").ok_or_else(unknown)?;
+            let status = status
+                .parse()
+                .map_err(|_| format!("'{topic}' has no status"))?;
+            let rid = rid.ok_or_else(|| format!("'{topic}' has no $rid"))?;
+            Ok(Request::MethodAnswer { status, rid })
+        }
+    }
+}
+
+fn events_bag<'a>(identity: &Identity, topic: &'a str) -> Option<&'a str> {
+    let mut rest = topic
+        .strip_prefix("devices/")?
+        .strip_prefix(identity.device_id())?;
+    if let Some(module) = identity.module_id() {
+        rest = rest.strip_prefix("/modules/")?.strip_prefix(module)?;
+    }
+    let rest = rest.strip_prefix("/messages/events")?;
+    if rest.is_empty() {
+        Some("")
+    } else {
+        rest.strip_prefix('/')
+    }
+}
+
+/// A message's properties: those of the system under the names that a back-end sees, and the others.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Properties {
+    pub(crate) system: Vec<(Cow<'static, str>, String)>,
+    pub(crate) application: Vec<(String, Option<String>)>,
+    /// Bytes that count against the hub's limit: system values, and names and values of the others.
+    pub(crate) size: usize,
+}
+
+/// Reads the bag of a message from a device; the error says why the hub closes the connection.
+pub(crate) fn parse_events_bag(bag: &str) -> Result<Properties, String> {
+    // The hub's parser ends a bag at the first slash that is not encoded.
+    let bag = bag.split('/').next().unwrap_or("");
+    if bag.split('&').any(|pair| pair.matches('=').count() > 1) {
+        return Err("the property bag has a second '=' in one property".into());
+    }
+    let mut properties = Properties::default();
+    for (name, value) in property_bag::parse(bag).map_err(|e| format!("the property bag: {e}"))? {
+        if let Some(key) = name.strip_prefix("$.") {
+            let value = value.unwrap_or_default();
+            properties.size += value.len();
+            let name = system_name(key).map_or_else(|| Cow::Owned(name.clone()), Cow::Borrowed);
+            set(&mut properties.system, name, value);
+        } else {
+            properties.size += name.len() + value.as_ref().map_or(0, String::len);
+            set(&mut properties.application, name, value);
+        }
+    }
+    Ok(properties)
+}
+
+fn system_name(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "mid" => "message-id",
+        "cid" => "correlation-id",
+        "uid" => "user-id",
+        "ct" => "content-type",
+        "ce" => "content-encoding",
+        "to" => "to",
+        "exp" => "absolute-expiry-time",
+        "on" => "output-name",
+        "sub" => "dt-subject",
+        "ifid" => "iothub-interface-id",
+        "ctime" => "iothub-creation-time-utc",
+        "schema" => "iothub-message-schema",
+        _ => return None,
+    })
+}
+
+/// The later of two values under one name wins, at the earlier one's place.
+pub(crate) fn set<K: PartialEq, V>(pairs: &mut Vec<(K, V)>, name: K, value: V) {
+    match pairs.iter_mut().find(|(known, _)| *known == name) {
+        Some(pair) => pair.1 = value,
+        None => pairs.push((name, value)),
+    }
+}

@@ -1,0 +1,294 @@
+//! Faults on demand. What is asked for is kept here until the connections that it is meant for take it.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::error::HubError;
+use crate::identity::Identity;
+
+/// A fault that a test or a person asks for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// See [`FaultKind`].
+    pub fault: String,
+    /// `ID`, `ID/MODULE` or `*` for everybody.
+    #[serde(default = "everybody")]
+    pub device: String,
+    /// How often it happens, from 1.
+    #[serde(default)]
+    pub count: Option<u32>,
+    /// How long it lasts, in milliseconds.
+    #[serde(default)]
+    pub for_ms: Option<u64>,
+    /// `drop` and `lose_session`: the message of the device, counted from 1 on each connection,
+    /// that the hub still takes and no longer acknowledges. At once where it is absent.
+    #[serde(default)]
+    pub after_messages: Option<u32>,
+    /// `refuse`: the return code of the CONNACK, 1 to 5, by default 3.
+    #[serde(default)]
+    pub code: Option<u8>,
+}
+
+fn everybody() -> String {
+    "*".to_owned()
+}
+
+impl Fault {
+    pub fn new(kind: &str, device: &str) -> Self {
+        Self {
+            fault: kind.to_owned(),
+            device: device.to_owned(),
+            count: None,
+            for_ms: None,
+            after_messages: None,
+            code: None,
+        }
+    }
+
+    #[must_use]
+    pub fn count(mut self, count: u32) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    #[must_use]
+    pub fn for_time(mut self, time: Duration) -> Self {
+        self.for_ms = u64::try_from(time.as_millis()).ok();
+        self
+    }
+
+    #[must_use]
+    pub fn after_messages(mut self, messages: u32) -> Self {
+        self.after_messages = Some(messages);
+        self
+    }
+
+    #[must_use]
+    pub fn code(mut self, code: u8) -> Self {
+        self.code = Some(code);
+        self
+    }
+}
+
+/// The faults that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// Close the socket without a packet.
+    Drop,
+    /// Drop, and forget the stored session.
+    LoseSession,
+    /// Answer CONNECT with a refusing CONNACK.
+    Refuse,
+    /// Neither read nor answer, with the socket open.
+    HalfOpen,
+    /// Read, and answer late.
+    Delay,
+    /// Read at most a few bytes at a time.
+    SlowReader,
+    /// Answer twin requests with 429.
+    Throttle,
+    /// Cut as if the token had expired.
+    Expire,
+    /// Cut as if another connection of the same identity had come.
+    TakeOver,
+    /// Send half of the next packet, then drop.
+    Truncate,
+    /// Send a packet that is none, and stay.
+    Corrupt,
+}
+
+impl FaultKind {
+    pub(crate) const NAMES: [(&'static str, Self); 12] = [
+        ("drop", Self::Drop),
+        ("lose_session", Self::LoseSession),
+        ("drop_and_lose_session", Self::LoseSession),
+        ("refuse", Self::Refuse),
+        ("half_open", Self::HalfOpen),
+        ("delay", Self::Delay),
+        ("slow_reader", Self::SlowReader),
+        ("throttle", Self::Throttle),
+        ("expire", Self::Expire),
+        ("take_over", Self::TakeOver),
+        ("truncate", Self::Truncate),
+        ("corrupt", Self::Corrupt),
+    ];
+
+    pub(crate) fn parse(name: &str) -> Result<Self, HubError> {
+        Self::NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, kind)| *kind)
+            .ok_or_else(|| {
+                let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
+                HubError::argument(format!(
+                    "there is no fault '{name}'; there are {}",
+                    names.join(", ")
+                ))
+            })
+    }
+}
+
+/// A fault in waiting.
+#[derive(Debug, Clone)]
+pub(crate) struct Armed {
+    pub(crate) kind: FaultKind,
+    device: String,
+    remaining: u32,
+    until: Option<Instant>,
+    pub(crate) after_messages: Option<u32>,
+    pub(crate) code: u8,
+}
+
+impl Armed {
+    /// Checks what was asked for.
+    pub(crate) fn new(fault: &Fault, now: Instant) -> Result<Self, HubError> {
+        let kind = FaultKind::parse(&fault.fault)?;
+        let lasts = matches!(
+            kind,
+            FaultKind::HalfOpen
+                | FaultKind::Delay
+                | FaultKind::SlowReader
+                | FaultKind::Refuse
+                | FaultKind::Throttle
+        );
+        let counted = matches!(kind, FaultKind::Drop | FaultKind::LoseSession);
+        let rule = match fault {
+            Fault { count: Some(0), .. } => Some("count must be at least 1"),
+            Fault {
+                after_messages: Some(0),
+                ..
+            } => Some("after_messages must be at least 1"),
+            Fault {
+                after_messages: Some(_),
+                ..
+            } if !counted => Some("after_messages goes with drop and lose_session"),
+            Fault {
+                for_ms: Some(_), ..
+            } if !lasts => {
+                Some("for_ms goes with half_open, delay, slow_reader, refuse and throttle")
+            }
+            Fault { for_ms: None, .. }
+                if matches!(kind, FaultKind::Delay | FaultKind::SlowReader) =>
+            {
+                Some("delay and slow_reader need for_ms")
+            }
+            Fault { code: Some(_), .. } if kind != FaultKind::Refuse => {
+                Some("code goes with refuse")
+            }
+            Fault {
+                code: Some(0 | 6..),
+                ..
+            } => Some("code must be 1 to 5"),
+            _ => None,
+        };
+        if let Some(rule) = rule {
+            return Err(HubError::argument(rule));
+        }
+        let forever = fault.for_ms.is_some() && fault.count.is_none();
+        Ok(Self {
+            kind,
+            device: fault.device.clone(),
+            remaining: fault.count.unwrap_or(if forever { u32::MAX } else { 1 }),
+            until: fault.for_ms.map(|ms| now + Duration::from_millis(ms)),
+            after_messages: fault.after_messages,
+            code: fault.code.unwrap_or(3),
+        })
+    }
+
+    pub(crate) fn is_for(&self, identity: &Identity) -> bool {
+        self.device == "*" || self.device == identity.to_string()
+    }
+
+    pub(crate) fn use_once(&mut self) {
+        self.remaining = self.remaining.saturating_sub(1);
+    }
+
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+}
+
+/// The faults that wait for a connection or a request.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Vec<Armed>);
+
+impl Waiting {
+    pub(crate) fn add(&mut self, armed: Armed) {
+        if armed.remaining > 0 {
+            self.0.push(armed);
+        }
+    }
+
+    /// Takes one use of the first fault of `kind` that is meant for `identity`.
+    pub(crate) fn take(
+        &mut self,
+        kind: FaultKind,
+        identity: &Identity,
+        now: Instant,
+    ) -> Option<Armed> {
+        self.0
+            .retain(|armed| armed.remaining > 0 && armed.until.is_none_or(|until| now < until));
+        let armed = self
+            .0
+            .iter_mut()
+            .find(|armed| armed.kind == kind && armed.is_for(identity))?;
+        armed.remaining -= 1;
+        Some(armed.clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_faults_and_misplaced_fields_are_refused() {
+        let now = Instant::now();
+        let base = |kind| Fault::new(kind, "*");
+        for (fault, part) in [
+            (base("explode"), "no fault 'explode'"),
+            (base("drop").count(0), "count"),
+            (base("drop").after_messages(0), "after_messages"),
+            (base("refuse").after_messages(1), "after_messages"),
+            (base("drop").for_time(Duration::from_secs(1)), "for_ms"),
+            (base("delay"), "for_ms"),
+            (base("refuse").code(6), "code"),
+            (base("drop").code(3), "code"),
+        ] {
+            let error = Armed::new(&fault, now).unwrap_err();
+            assert!(error.message.contains(part), "{fault:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_fault_ends_by_count_or_by_time() {
+        let now = Instant::now();
+        let device = Identity::device("d");
+        let mut waiting = Waiting::default();
+        waiting.add(Armed::new(&Fault::new("refuse", "d").count(2), now).unwrap());
+        assert!(
+            waiting
+                .take(FaultKind::Refuse, &Identity::device("other"), now)
+                .is_none()
+        );
+        assert!(waiting.take(FaultKind::Drop, &device, now).is_none());
+        assert_eq!(
+            waiting.take(FaultKind::Refuse, &device, now).unwrap().code,
+            3
+        );
+        assert!(waiting.take(FaultKind::Refuse, &device, now).is_some());
+        assert!(waiting.take(FaultKind::Refuse, &device, now).is_none());
+
+        let second = Duration::from_secs(1);
+        waiting.add(Armed::new(&Fault::new("refuse", "*").for_time(second), now).unwrap());
+        assert!(waiting.take(FaultKind::Refuse, &device, now).is_some());
+        assert!(
+            waiting
+                .take(FaultKind::Refuse, &device, now + second)
+                .is_none()
+        );
+    }
+}

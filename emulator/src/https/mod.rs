@@ -1,0 +1,52 @@
+//! The HTTPS port: what a back-end uses, and what tests and people use.
+
+mod emulator;
+mod refusal;
+mod service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::broker::Broker;
+
+pub(crate) fn router(broker: Arc<Broker>) -> Router {
+    let twin = || {
+        get(service::read_twin)
+            .patch(service::patch_twin)
+            .put(service::put_twin)
+    };
+    Router::new()
+        .route(
+            "/devices/{device}/messages/devicebound",
+            post(service::send_c2d),
+        )
+        .route("/twins/{device}", twin())
+        .route("/twins/{device}/modules/{module}", twin())
+        .route("/twins/{device}/methods", post(service::call_method))
+        .route(
+            "/twins/{device}/modules/{module}/methods",
+            post(service::call_method),
+        )
+        .route("/emulator/events", get(emulator::events))
+        .route("/emulator/faults", post(emulator::fault))
+        .fallback(refusal::no_such_path)
+        .with_state(broker)
+}
+
+/// Serves one connection; what goes wrong on it concerns nobody else.
+pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, deadline: Duration) {
+    let Ok(Ok(stream)) = tokio::time::timeout(deadline, tls.accept(socket)).await else {
+        return;
+    };
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades()
+        .await;
+}

@@ -1,0 +1,48 @@
+//! Refusals in the service API's form, and who is let in.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::broker::Broker;
+use crate::error::HubError;
+use crate::time::{now_text, unix_now};
+
+impl IntoResponse for HubError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let tracking = uuid::Uuid::new_v4().simple();
+        let body = json!({
+            "Message": format!("ErrorCode:{};{}", self.name, self.message),
+            "ExceptionMessage": format!("Tracking ID:{tracking}-TimeStamp:{}", now_text()),
+            "errorCode": self.code,
+        });
+        (status, [("iothub-errorcode", self.name)], Json(body)).into_response()
+    }
+}
+
+/// Checks the token of a back-end's request.
+pub(super) fn authorize(
+    broker: &Broker,
+    headers: &HeaderMap,
+    path: &[&str],
+) -> Result<(), HubError> {
+    let refused = |why: String| HubError::new(401_003, "IotHubUnauthorizedAccess", why);
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| refused("the request has no Authorization header".into()))?;
+    broker
+        .authority
+        .admit_service(token, path, unix_now())
+        .map_err(refused)
+}
+
+pub(super) async fn no_such_path(uri: Uri) -> HubError {
+    HubError::new(
+        404_000,
+        "NotFound",
+        format!("there is nothing at {}", uri.path()),
+    )
+}

@@ -1,0 +1,102 @@
+//! What a hub is started with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::identity::Identity;
+
+/// How an identity proves itself.
+#[derive(Clone, PartialEq, Eq)]
+pub enum CredentialOptions {
+    /// The primary key in base64; made from the secret under `certs` where it is absent. The
+    /// secondary key always is.
+    Key(Option<String>),
+    /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the certificate; one or two of them.
+    Thumbprints(Vec<String>),
+}
+
+impl std::fmt::Debug for CredentialOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(_) => f.write_str("Key(hidden)"),
+            Self::Thumbprints(thumbprints) => {
+                f.debug_tuple("Thumbprints").field(thumbprints).finish()
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct IdentityOptions {
+    pub identity: Identity,
+    pub credential: CredentialOptions,
+}
+
+/// Everything has a default that suits a test: loopback, free ports, a directory that goes away.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// An address or a name that resolves to one.
+    pub host: String,
+    /// 0 asks for a free port.
+    pub mqtt_port: u16,
+    /// 0 asks for a free port.
+    pub https_port: u16,
+    /// A module's device has to be among them.
+    pub identities: Vec<IdentityOptions>,
+    /// Where certificates and the secret of the generated keys are kept; a temporary directory for
+    /// the life of the hub where it is absent.
+    pub certs: Option<PathBuf>,
+    /// The host name of connection strings and of the certificate.
+    pub name: String,
+    /// How long a client may take from TCP to CONNECT.
+    pub connect_deadline: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            mqtt_port: 0,
+            https_port: 0,
+            identities: Vec::new(),
+            certs: None,
+            name: "localhost".to_owned(),
+            connect_deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Options {
+    /// A device with a generated key.
+    #[must_use]
+    pub fn device(self, id: &str) -> Self {
+        self.identity(Identity::device(id), CredentialOptions::Key(None))
+    }
+
+    /// A module of a device, with a generated key.
+    #[must_use]
+    pub fn module(self, device: &str, module: &str) -> Self {
+        self.identity(
+            Identity::module(device, module),
+            CredentialOptions::Key(None),
+        )
+    }
+
+    /// A device with a certificate.
+    #[must_use]
+    pub fn x509_device(self, id: &str, thumbprint: &str) -> Self {
+        self.identity(
+            Identity::device(id),
+            CredentialOptions::Thumbprints(vec![thumbprint.to_owned()]),
+        )
+    }
+
+    #[must_use]
+    pub fn identity(mut self, identity: Identity, credential: CredentialOptions) -> Self {
+        self.identities.push(IdentityOptions {
+            identity,
+            credential,
+        });
+        self
+    }
+}

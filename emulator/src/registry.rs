@@ -1,0 +1,155 @@
+//! The identities that the hub knows, and what it keeps for each.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::auth::Credential;
+use crate::broker::rules::Subject;
+use crate::c2d::Queue;
+use crate::faults::Armed;
+use crate::identity::Identity;
+use crate::time::now_text;
+use crate::twins::Twin;
+
+/// What the hub keeps for one device or module.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) credential: Credential,
+    pub(crate) enabled: bool,
+    /// Changes when an identity is deleted and made again.
+    pub(crate) generation: String,
+    pub(crate) twin: Twin,
+    pub(crate) c2d: Queue,
+    pub(crate) session: Session,
+    pub(crate) link: Option<Link>,
+    pub(crate) model_id: Option<String>,
+    pub(crate) last_activity: Option<String>,
+}
+
+impl Entry {
+    pub(crate) fn new(credential: Credential) -> Self {
+        Self {
+            credential,
+            enabled: true,
+            generation: uuid::Uuid::new_v4().simple().to_string(),
+            twin: Twin::new(&now_text()),
+            c2d: Queue::default(),
+            session: Session::default(),
+            link: None,
+            model_id: None,
+            last_activity: None,
+        }
+    }
+
+    /// An id that no unacknowledged C2D message of the session has.
+    pub(crate) fn next_packet_id(&mut self) -> u16 {
+        // The queue holds 50 messages, so a free id is among the next 51.
+        loop {
+            let next = self.session.last_packet_id.checked_add(1).unwrap_or(1);
+            self.session.last_packet_id = next;
+            if !self.c2d.is_in_use(next) {
+                return next;
+            }
+        }
+    }
+
+    /// The QoS that the connected client subscribed to `subject` with.
+    pub(crate) fn granted(&self, subject: Subject) -> Option<u8> {
+        self.link.as_ref()?;
+        self.session.granted(subject)
+    }
+}
+
+/// What outlives a connection that was made with CleanSession 0.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Session {
+    /// Whether a CONNACK may say that it is there.
+    pub(crate) stored: bool,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) last_packet_id: u16,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Subscription {
+    pub(crate) filter: String,
+    pub(crate) subject: Subject,
+    pub(crate) qos: u8,
+}
+
+impl Session {
+    pub(crate) fn granted(&self, subject: Subject) -> Option<u8> {
+        self.subscriptions
+            .iter()
+            .filter(|s| s.subject == subject)
+            .map(|s| s.qos)
+            .max()
+    }
+}
+
+/// A live connection. Whoever takes it out of its entry has ended the connection: the task behind it
+/// sees its guard drop and closes the socket.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) number: u64,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) will: Option<Will>,
+    pub(crate) stamp: Stamp,
+    pub(crate) clean_session: bool,
+    pub(crate) _guard: oneshot::Sender<()>,
+}
+
+/// What a live connection is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Look into the C2D queue.
+    C2d,
+    /// Send at the QoS that was granted for `subject`.
+    Publish {
+        subject: Subject,
+        topic: String,
+        body: bytes::Bytes,
+    },
+    Fault(Armed),
+}
+
+/// The last will as it is recorded, read and checked at CONNECT.
+#[derive(Debug, Clone)]
+pub(crate) struct Will {
+    pub(crate) body: bytes::Bytes,
+    pub(crate) properties: crate::broker::rules::Properties,
+}
+
+/// What the hub writes onto every message of a connection and no device can forge.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    pub(crate) auth_method: String,
+    pub(crate) generation: String,
+    pub(crate) model_id: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    entries: HashMap<Identity, Entry>,
+}
+
+impl Registry {
+    pub(crate) fn insert(&mut self, identity: Identity, entry: Entry) {
+        self.entries.insert(identity, entry);
+    }
+
+    pub(crate) fn get(&self, identity: &Identity) -> Option<&Entry> {
+        self.entries.get(identity)
+    }
+
+    pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<&mut Entry> {
+        self.entries.get_mut(identity)
+    }
+
+    /// Every identity in order.
+    pub(crate) fn identities(&self) -> Vec<Identity> {
+        let mut identities: Vec<_> = self.entries.keys().cloned().collect();
+        identities.sort();
+        identities
+    }
+}

@@ -1,0 +1,132 @@
+//! The listening sockets, and the thread that serves them.
+
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::broker::Broker;
+use crate::broker::connection::{self, Peer};
+use crate::certs::Store;
+use crate::error::StartError;
+use crate::events::Event;
+use crate::https;
+use crate::tls::{self, Thumbprints};
+
+pub(crate) struct Servers {
+    mqtt: StdListener,
+    https: StdListener,
+    mqtt_tls: TlsAcceptor,
+    https_tls: TlsAcceptor,
+    broker: Arc<Broker>,
+}
+
+impl Servers {
+    pub(crate) fn new(
+        mqtt: StdListener,
+        https: StdListener,
+        store: &Store,
+        broker: Arc<Broker>,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            mqtt,
+            https,
+            mqtt_tls: tls::server_config(store, &[])?.into(),
+            https_tls: tls::server_config(store, &[b"http/1.1"])?.into(),
+            broker,
+        })
+    }
+
+    /// Serves until `stopped` fires or its sender is dropped.
+    pub(crate) fn run_on_a_thread(
+        self,
+        stopped: oneshot::Receiver<()>,
+    ) -> Result<JoinHandle<()>, StartError> {
+        let failed = |what: &str, e: std::io::Error| StartError::new(format!("{what}: {e}"));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| failed("the runtime", e))?;
+        let (mqtt, https) = {
+            let _entered = runtime.enter();
+            let adopt =
+                |listener| TcpListener::from_std(listener).map_err(|e| failed("a listener", e));
+            (adopt(self.mqtt)?, adopt(self.https)?)
+        };
+        let broker = self.broker;
+        let deadline = broker.connect_deadline;
+        let for_https = broker.clone();
+        std::thread::Builder::new()
+            .name("iothub-emulator".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let serve_mqtt = accept(mqtt, move |socket| {
+                        mqtt_client(socket, self.mqtt_tls.clone(), broker.clone(), deadline)
+                    });
+                    let router = https::router(for_https);
+                    let serve_https = accept(https, move |socket| {
+                        https::serve(socket, self.https_tls.clone(), router.clone(), deadline)
+                    });
+                    tokio::select! {
+                        _ = stopped => {}
+                        () = serve_mqtt => {}
+                        () = serve_https => {}
+                    }
+                });
+                // Connections are cut, not said good-bye to: this is how a hub goes away.
+                runtime.shutdown_background();
+            })
+            .map_err(|e| failed("a thread", e))
+    }
+}
+
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    serve: impl Fn(TcpStream) -> F,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                // Without it only latency suffers.
+                let _ = socket.set_nodelay(true);
+                tokio::spawn(serve(socket));
+            }
+            // Out of descriptors, most likely: some may come back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
+    let refused = |reason: String| {
+        broker.events.emit(None, || Event::Refused {
+            code: "tls",
+            reason,
+            return_code: None,
+        });
+    };
+    match tokio::time::timeout(deadline, tls.accept(socket)).await {
+        Err(_) => refused("the TLS handshake took too long".into()),
+        // Somebody looked whether the port is open.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+        Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
+        Ok(Ok(stream)) => {
+            let peer = Peer {
+                certificate: certificate(&stream),
+                protocol: "mqtt",
+            };
+            connection::serve(stream, peer, broker).await;
+        }
+    }
+}
+
+fn certificate(stream: &TlsStream<TcpStream>) -> Option<Thumbprints> {
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates()?.first()?;
+    Some(Thumbprints::of(leaf))
+}

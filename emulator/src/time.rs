@@ -1,0 +1,18 @@
+//! The wall clock, as text in IoT Hub's forms.
+
+use jiff::Timestamp;
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
+}
+
+/// Now in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+pub(crate) fn now_text() -> String {
+    format!("{:.3}", Timestamp::now())
+}
+
+/// .NET's round-trip form, always seven digits, which the C# SDK insists on in `$.exp`.
+pub(crate) fn round_trip_text(time: Timestamp) -> String {
+    format!("{time:.7}")
+}

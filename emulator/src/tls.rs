@@ -1,0 +1,127 @@
+//! TLS 1.2 and 1.3 as IoT Hub does it: a client certificate is asked for and not required, and which
+//! one is good is decided at CONNECT, when the device is known.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::certs::Store;
+use crate::error::StartError;
+
+/// `protocols` are the ALPN names, most wanted first; none where the peer need not name one.
+pub(crate) fn server_config(
+    store: &Store,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, StartError> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(AnyCertificate(provider.clone()));
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_client_cert_verifier(verifier))
+        .and_then(|builder| builder.with_single_cert(store.chain.clone(), store.key.clone_key()))
+        .map_err(|error| StartError::new(format!("TLS: {error}")))?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// The thumbprints of the certificate that the peer proved to own, upper-case hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Thumbprints {
+    pub(crate) sha1: String,
+    pub(crate) sha256: String,
+}
+
+impl Thumbprints {
+    pub(crate) fn of(certificate: &[u8]) -> Self {
+        use ::ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect();
+        Self {
+            sha1: hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate).as_ref()),
+            sha256: hex(digest(&SHA256, certificate).as_ref()),
+        }
+    }
+
+    pub(crate) fn matches(&self, thumbprint: &str) -> bool {
+        self.sha1.eq_ignore_ascii_case(thumbprint) || self.sha256.eq_ignore_ascii_case(thumbprint)
+    }
+}
+
+/// Takes every certificate whose private key the peer has: devices show self-signed ones.
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl fmt::Debug for AnyCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyCertificate")
+    }
+}
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thumbprint_may_be_of_either_digest_and_case() {
+        let thumbprints = Thumbprints::of(b"abc");
+        assert!(thumbprints.matches("a9993e364706816aba3e25717850c26c9cd0d89d"));
+        assert!(
+            thumbprints.matches("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD")
+        );
+        assert!(!thumbprints.matches("A9993E364706816ABA3E25717850C26C9CD0D89E"));
+    }
+}
