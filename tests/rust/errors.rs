@@ -118,7 +118,7 @@ fn refused_at_the_call_and_nothing_is_sent() {
         (
             mqtt.subscribe(vec![("weather/#".into(), QoS::AtLeastOnce)]).unwrap_err(),
             ErrorKind::Argument,
-            "weather",
+            "devicebound",
         ),
     ];
     for (error, kind, word) in cases {
