@@ -7,7 +7,7 @@ use crate::completion::{Completion, Pending};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hub::topic::{devicebound_filter, telemetry_prefix};
-use crate::hub::{Credential, Identity, Message, UsernameQuery};
+use crate::hub::{Credential, Identity, Message, Policy, UsernameQuery};
 use crate::io::{self, Ack, Driver, Greet, Greeting};
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
@@ -82,7 +82,13 @@ impl DeviceClient {
         };
         let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
         let greet = greet(connect, identity.clone(), credential, config.sas_life);
-        let (mqtt, driver) = MqttClient::assemble(&host, &config.tuning, greet, threaded)?;
+        let (mqtt, driver) = MqttClient::assemble(
+            &host,
+            &config.tuning,
+            greet,
+            Some(Policy::new(identity.clone())),
+            threaded,
+        )?;
         let telemetry = telemetry_prefix(&identity).into();
         Ok((Self { mqtt, identity: Arc::new(identity), telemetry }, driver))
     }
@@ -132,7 +138,7 @@ impl DeviceClient {
         let payload = message.body();
         let publish = |topic: &str, done| {
             let publish = Publish { topic, payload, qos: QoS::AtLeastOnce, retain: false };
-            self.mqtt.publish_with(&publish, done).map(drop)
+            self.mqtt.publish_checked(&publish, done).map(drop)
         };
         if !message.is_plain() {
             match message.telemetry_topic(&self.identity) {

@@ -116,17 +116,10 @@ impl FaultKind {
     ];
 
     pub(crate) fn parse(name: &str) -> Result<Self, HubError> {
-        Self::NAMES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, kind)| *kind)
-            .ok_or_else(|| {
-                let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-                HubError::argument(format!(
-                    "there is no fault '{name}'; there are {}",
-                    names.join(", ")
-                ))
-            })
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind).ok_or_else(|| {
+            let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
+            HubError::argument(format!("there is no fault '{name}'; there are {}", names.join(", ")))
+        })
     }
 }
 
@@ -156,31 +149,18 @@ impl Armed {
         let counted = matches!(kind, FaultKind::Drop | FaultKind::LoseSession);
         let rule = match fault {
             Fault { count: Some(0), .. } => Some("count must be at least 1"),
-            Fault {
-                after_messages: Some(0),
-                ..
-            } => Some("after_messages must be at least 1"),
-            Fault {
-                after_messages: Some(_),
-                ..
-            } if !counted => Some("after_messages goes with drop and lose_session"),
-            Fault {
-                for_ms: Some(_), ..
-            } if !lasts => {
+            Fault { after_messages: Some(0), .. } => Some("after_messages must be at least 1"),
+            Fault { after_messages: Some(_), .. } if !counted => {
+                Some("after_messages goes with drop and lose_session")
+            }
+            Fault { for_ms: Some(_), .. } if !lasts => {
                 Some("for_ms goes with half_open, delay, slow_reader, refuse and throttle")
             }
-            Fault { for_ms: None, .. }
-                if matches!(kind, FaultKind::Delay | FaultKind::SlowReader) =>
-            {
+            Fault { for_ms: None, .. } if matches!(kind, FaultKind::Delay | FaultKind::SlowReader) => {
                 Some("delay and slow_reader need for_ms")
             }
-            Fault { code: Some(_), .. } if kind != FaultKind::Refuse => {
-                Some("code goes with refuse")
-            }
-            Fault {
-                code: Some(0 | 6..),
-                ..
-            } => Some("code must be 1 to 5"),
+            Fault { code: Some(_), .. } if kind != FaultKind::Refuse => Some("code goes with refuse"),
+            Fault { code: Some(0 | 6..), .. } => Some("code must be 1 to 5"),
             _ => None,
         };
         if let Some(rule) = rule {
@@ -222,18 +202,9 @@ impl Waiting {
     }
 
     /// Takes one use of the first fault of `kind` that is meant for `identity`.
-    pub(crate) fn take(
-        &mut self,
-        kind: FaultKind,
-        identity: &Identity,
-        now: Instant,
-    ) -> Option<Armed> {
-        self.0
-            .retain(|armed| armed.remaining > 0 && armed.until.is_none_or(|until| now < until));
-        let armed = self
-            .0
-            .iter_mut()
-            .find(|armed| armed.kind == kind && armed.is_for(identity))?;
+    pub(crate) fn take(&mut self, kind: FaultKind, identity: &Identity, now: Instant) -> Option<Armed> {
+        self.0.retain(|armed| armed.remaining > 0 && armed.until.is_none_or(|until| now < until));
+        let armed = self.0.iter_mut().find(|armed| armed.kind == kind && armed.is_for(identity))?;
         armed.remaining -= 1;
         Some(armed.clone())
     }
@@ -269,26 +240,15 @@ mod tests {
         let device = Identity::device("d");
         let mut waiting = Waiting::default();
         waiting.add(Armed::new(&Fault::new("refuse", "d").count(2), now).unwrap());
-        assert!(
-            waiting
-                .take(FaultKind::Refuse, &Identity::device("other"), now)
-                .is_none()
-        );
+        assert!(waiting.take(FaultKind::Refuse, &Identity::device("other"), now).is_none());
         assert!(waiting.take(FaultKind::Drop, &device, now).is_none());
-        assert_eq!(
-            waiting.take(FaultKind::Refuse, &device, now).unwrap().code,
-            3
-        );
+        assert_eq!(waiting.take(FaultKind::Refuse, &device, now).unwrap().code, 3);
         assert!(waiting.take(FaultKind::Refuse, &device, now).is_some());
         assert!(waiting.take(FaultKind::Refuse, &device, now).is_none());
 
         let second = Duration::from_secs(1);
         waiting.add(Armed::new(&Fault::new("refuse", "*").for_time(second), now).unwrap());
         assert!(waiting.take(FaultKind::Refuse, &device, now).is_some());
-        assert!(
-            waiting
-                .take(FaultKind::Refuse, &device, now + second)
-                .is_none()
-        );
+        assert!(waiting.take(FaultKind::Refuse, &device, now + second).is_none());
     }
 }

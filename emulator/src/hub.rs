@@ -75,21 +75,13 @@ impl Hub {
             (None, None) => Path::new("."),
         };
         let mut names: Vec<String> = Vec::new();
-        for name in [
-            options.name.as_str(),
-            options.host.as_str(),
-            "localhost",
-            "127.0.0.1",
-        ] {
+        for name in [options.name.as_str(), options.host.as_str(), "localhost", "127.0.0.1"] {
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 names.push(name.to_owned());
             }
         }
         let store = certs::open(dir, &names)?;
-        let authority = Authority {
-            hosts: names,
-            policies: policies(&store)?,
-        };
+        let authority = Authority { hosts: names, policies: policies(&store)? };
         let registry = registry(&options, &store)?;
         let broker = Arc::new(Broker::new(authority, registry, options.connect_deadline));
         let subscribed = subscribe(&broker.events);
@@ -97,9 +89,7 @@ impl Hub {
         let mqtt_listener = bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
         let https_listener = bind(&options.host, options.https_port, "--https-port", 8443)?;
         let local = |listener: &TcpListener| {
-            listener
-                .local_addr()
-                .map_err(|e| StartError::new(format!("a bound address: {e}")))
+            listener.local_addr().map_err(|e| StartError::new(format!("a bound address: {e}")))
         };
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
@@ -178,17 +168,9 @@ impl Hub {
 
     /// The connection string of the policy `iothubowner`, for back-ends.
     pub fn service_connection_string(&self) -> String {
-        let owner = self
-            .broker
-            .authority
-            .policies
-            .iter()
-            .find(|policy| policy.name == "iothubowner");
+        let owner = self.broker.authority.policies.iter().find(|policy| policy.name == "iothubowner");
         let key = owner.map_or("", |policy| policy.key.base64.as_str());
-        format!(
-            "HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}",
-            self.name
-        )
+        format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
     }
 
     /// Every event from now on, the same JSON that the program writes.
@@ -224,12 +206,7 @@ impl Hub {
     pub fn update_desired(&self, id: &str, desired: &Value) -> Result<Value, HubError> {
         let change = serde_json::json!({ "properties": { "desired": desired } });
         let empty = serde_json::Map::new();
-        self.broker.update_twin(
-            &Identity::parse(id),
-            change.as_object().unwrap_or(&empty),
-            false,
-            None,
-        )
+        self.broker.update_twin(&Identity::parse(id), change.as_object().unwrap_or(&empty), false, None)
     }
 
     /// Calls a direct method and blocks until the device answers: its status and its JSON.
@@ -248,17 +225,9 @@ impl Hub {
         response: Duration,
     ) -> Result<(u16, Value), HubError> {
         let internal = |e: std::io::Error| HubError::new(500_001, "ServerError", e.to_string());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(internal)?;
-        runtime.block_on(self.broker.call_method(
-            &Identity::parse(id),
-            name,
-            payload,
-            connect,
-            response,
-        ))
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(internal)?;
+        runtime.block_on(self.broker.call_method(&Identity::parse(id), name, payload, connect, response))
     }
 
     pub fn is_connected(&self, id: &str) -> bool {
@@ -285,9 +254,7 @@ fn bind(host: &str, port: u16, option: &str, unprivileged: u16) -> Result<TcpLis
         .to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| {
-            StartError::new(format!("--host {host}: is no address and no name of one"))
-        })?;
+        .ok_or_else(|| StartError::new(format!("--host {host}: is no address and no name of one")))?;
     let listener = TcpListener::bind(address).map_err(|error| {
         failed(match error.kind() {
             std::io::ErrorKind::PermissionDenied => {
@@ -297,9 +264,7 @@ fn bind(host: &str, port: u16, option: &str, unprivileged: u16) -> Result<TcpLis
             _ => error.to_string(),
         })
     })?;
-    listener
-        .set_nonblocking(true)
-        .map_err(|error| failed(error.to_string()))?;
+    listener.set_nonblocking(true).map_err(|error| failed(error.to_string()))?;
     Ok(listener)
 }
 
@@ -313,38 +278,25 @@ fn generated_key(store: &Store, label: &str) -> Result<NamedKey, StartError> {
 fn policies(store: &Store) -> Result<Vec<Policy>, StartError> {
     POLICIES
         .iter()
-        .map(|name| {
-            Ok(Policy {
-                name,
-                key: generated_key(store, &format!("policy {name}"))?,
-            })
-        })
+        .map(|name| Ok(Policy { name, key: generated_key(store, &format!("policy {name}"))? }))
         .collect()
 }
 
 fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
     let mut registry = Registry::default();
     // Devices first, so that a module finds its own wherever it stands.
-    let (devices, modules): (Vec<_>, Vec<_>) = options
-        .identities
-        .iter()
-        .partition(|given| given.identity.module_id().is_none());
+    let (devices, modules): (Vec<_>, Vec<_>) =
+        options.identities.iter().partition(|given| given.identity.module_id().is_none());
     for given in devices.into_iter().chain(modules) {
         let identity = &given.identity;
         let failed = |rule: &str| StartError::new(format!("{identity}: {rule}"));
         if !identity.is_valid() {
-            return Err(failed(
-                "an id has 1 to 128 letters, digits or characters of -.+%_#*?!(),=@$':;",
-            ));
+            return Err(failed("an id has 1 to 128 letters, digits or characters of -.+%_#*?!(),=@$':;"));
         }
         if registry.get(identity).is_some() {
             return Err(failed("is given twice"));
         }
-        if identity.module_id().is_some()
-            && registry
-                .get(&Identity::device(identity.device_id()))
-                .is_none()
-        {
+        if identity.module_id().is_some() && registry.get(&Identity::device(identity.device_id())).is_none() {
             return Err(failed("its device is not given"));
         }
         let credential = match &given.credential {
@@ -353,19 +305,14 @@ fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
                     Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
                     None => generated_key(store, &format!("primary {identity}"))?,
                 };
-                Credential::Keys([
-                    primary,
-                    generated_key(store, &format!("secondary {identity}"))?,
-                ])
+                Credential::Keys([primary, generated_key(store, &format!("secondary {identity}"))?])
             }
             CredentialOptions::Thumbprints(thumbprints) => {
                 let good = |text: &String| {
                     matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
                 };
                 if thumbprints.is_empty() || !thumbprints.iter().all(good) {
-                    return Err(failed(
-                        "a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits",
-                    ));
+                    return Err(failed("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits"));
                 }
                 Credential::Thumbprints(thumbprints.clone())
             }

@@ -19,9 +19,7 @@ impl std::fmt::Debug for CredentialOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key(_) => f.write_str("Key(hidden)"),
-            Self::Thumbprints(thumbprints) => {
-                f.debug_tuple("Thumbprints").field(thumbprints).finish()
-            }
+            Self::Thumbprints(thumbprints) => f.debug_tuple("Thumbprints").field(thumbprints).finish(),
         }
     }
 }
@@ -76,27 +74,18 @@ impl Options {
     /// A module of a device, with a generated key.
     #[must_use]
     pub fn module(self, device: &str, module: &str) -> Self {
-        self.identity(
-            Identity::module(device, module),
-            CredentialOptions::Key(None),
-        )
+        self.identity(Identity::module(device, module), CredentialOptions::Key(None))
     }
 
     /// A device with a certificate.
     #[must_use]
     pub fn x509_device(self, id: &str, thumbprint: &str) -> Self {
-        self.identity(
-            Identity::device(id),
-            CredentialOptions::Thumbprints(vec![thumbprint.to_owned()]),
-        )
+        self.identity(Identity::device(id), CredentialOptions::Thumbprints(vec![thumbprint.to_owned()]))
     }
 
     #[must_use]
     pub fn identity(mut self, identity: Identity, credential: CredentialOptions) -> Self {
-        self.identities.push(IdentityOptions {
-            identity,
-            credential,
-        });
+        self.identities.push(IdentityOptions { identity, credential });
         self
     }
 }

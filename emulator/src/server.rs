@@ -54,8 +54,7 @@ impl Servers {
             .map_err(|e| failed("the runtime", e))?;
         let (mqtt, https) = {
             let _entered = runtime.enter();
-            let adopt =
-                |listener| TcpListener::from_std(listener).map_err(|e| failed("a listener", e));
+            let adopt = |listener| TcpListener::from_std(listener).map_err(|e| failed("a listener", e));
             (adopt(self.mqtt)?, adopt(self.https)?)
         };
         let broker = self.broker;
@@ -104,11 +103,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 
 async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
     let refused = |reason: String| {
-        broker.events.emit(None, || Event::Refused {
-            code: "tls",
-            reason,
-            return_code: None,
-        });
+        broker.events.emit(None, || Event::Refused { code: "tls", reason, return_code: None });
     };
     match tokio::time::timeout(deadline, tls.accept(socket)).await {
         Err(_) => refused("the TLS handshake took too long".into()),
@@ -116,10 +111,7 @@ async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, d
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
         Ok(Ok(stream)) => {
-            let peer = Peer {
-                certificate: certificate(&stream),
-                protocol: "mqtt",
-            };
+            let peer = Peer { certificate: certificate(&stream), protocol: "mqtt" };
             connection::serve(stream, peer, broker).await;
         }
     }

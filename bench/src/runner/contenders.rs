@@ -34,10 +34,9 @@ pub enum Role {
 /// All contenders, in the order of the table.
 pub const TABLE: &[Contender] = &[
     Contender { name: "floor (no library)", driver: Driver::Rust("floor"), window: 100, role: Role::Limit },
-    // To write in src/bin/bench-peer/device_client.rs: DeviceClient on a current-thread runtime. Then: Driver::Rust("device-client").
     Contender {
         name: "iothub-mqtt Rust, DeviceClient",
-        driver: Driver::ToWrite("a subcommand of bench-peer"),
+        driver: Driver::Rust("device-client"),
         window: 100,
         role: Role::Ours,
     },

@@ -125,6 +125,13 @@ impl Strand {
         self.push(&mut VecDeque::from([Job::Set(route, handler)]));
     }
 
+    /// For the host of a client whose callbacks run where its I/O does.
+    pub(super) fn run_unless_pooled(self: &Arc<Self>) {
+        if !self.pooled {
+            self.run();
+        }
+    }
+
     /// Runs what is queued. Returns whether more came meanwhile.
     pub(super) fn run(self: &Arc<Self>) -> bool {
         let batch = std::mem::take(&mut lock(&self.queue).jobs);

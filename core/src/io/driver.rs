@@ -44,18 +44,18 @@ impl Driver {
     /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn run(&mut self) {
         let mut readable = true;
-        while !self.turn(readable) {
-            readable = self.wait().await;
+        while !self.connection.has_ended() {
+            let more = self.connection.turn(readable, Instant::now());
+            self.shared.strand.run_unless_pooled();
+            readable = if more {
+                // Others on this thread have their turn in between.
+                tokio::task::yield_now().await;
+                true
+            } else {
+                self.wait().await
+            };
         }
-    }
-
-    /// Returns whether the client has ended.
-    fn turn(&mut self, readable: bool) -> bool {
-        self.connection.turn(readable, Instant::now());
-        if !self.shared.strand.is_pooled() {
-            self.shared.strand.run();
-        }
-        self.connection.has_ended()
+        self.shared.strand.run_unless_pooled();
     }
 
     /// Waits until there is something to do. Returns whether the socket may be read.
@@ -85,7 +85,7 @@ impl Driver {
             biased;
             guard = ready => match guard {
                 Some(Ok(mut guard)) => {
-                    connection.turn(true, Instant::now());
+                    let more = connection.turn(true, Instant::now());
                     let Wanted { read, write } = connection.blocked();
                     if read {
                         guard.clear_ready_matching(Ready::READABLE | Ready::READ_CLOSED);
@@ -93,7 +93,7 @@ impl Driver {
                     if write {
                         guard.clear_ready_matching(Ready::WRITABLE);
                     }
-                    false
+                    more
                 }
                 // The runtime is shutting down; the next turn finds the socket as it is.
                 _ => true,

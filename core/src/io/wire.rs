@@ -281,8 +281,8 @@ impl Wire {
                     4 => (Cause::Authentication, "it does not take the user name or password"),
                     5 => (
                         Cause::Authentication,
-                        "not authorized: an unknown or disabled device, a wrong key, or a token that is \
-                         expired or signed by a wrong clock",
+                        "not authorized: the identity is unknown or disabled, or its key, token or password is \
+                         wrong or out of date",
                     ),
                     _ => (Cause::Protocol, "an unknown code"),
                 };

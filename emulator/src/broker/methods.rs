@@ -30,11 +30,7 @@ struct Forget<'a>(&'a Calls, &'a str);
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(self.1);
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(self.1);
     }
 }
 
@@ -56,14 +52,9 @@ impl Broker {
         }
         let body: Bytes = payload.map(Value::to_string).unwrap_or_default().into();
         if body.len() > MAX_PAYLOAD {
-            return Err(HubError::new(
-                413_001,
-                "MessageTooLarge",
-                "the payload exceeds 128 KiB",
-            ));
+            return Err(HubError::new(413_001, "MessageTooLarge", "the payload exceeds 128 KiB"));
         }
-        self.wait_for_subscriber(identity, Instant::now() + connect)
-            .await?;
+        self.wait_for_subscriber(identity, Instant::now() + connect).await?;
 
         let rid = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
@@ -74,11 +65,7 @@ impl Broker {
             .insert(rid.clone(), (identity.clone(), sender));
         let _forget = Forget(&self.methods, &rid);
         let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
-        let command = Command::Publish {
-            subject: Subject::Methods,
-            topic,
-            body,
-        };
+        let command = Command::Publish { subject: Subject::Methods, topic, body };
         if !Self::command(&self.state(), identity, command) {
             return Err(not_online(identity));
         }
@@ -87,20 +74,13 @@ impl Broker {
             return Err(HubError::new(
                 504_101,
                 "GatewayTimeout",
-                format!(
-                    "{identity} did not answer the method within {} s",
-                    response.as_secs_f32()
-                ),
+                format!("{identity} did not answer the method within {} s", response.as_secs_f32()),
             ));
         };
         let value = match &body[..] {
             [] => Value::Null,
             text => serde_json::from_slice(text).map_err(|e| {
-                HubError::new(
-                    502_000,
-                    "BadDeviceResponse",
-                    format!("the answer is not JSON: {e}"),
-                )
+                HubError::new(502_000, "BadDeviceResponse", format!("the answer is not JSON: {e}"))
             })?,
         };
         self.events.emit(Some(identity), || Event::Method {
@@ -112,11 +92,7 @@ impl Broker {
         Ok((status, value))
     }
 
-    async fn wait_for_subscriber(
-        &self,
-        identity: &Identity,
-        deadline: Instant,
-    ) -> Result<(), HubError> {
+    async fn wait_for_subscriber(&self, identity: &Identity, deadline: Instant) -> Result<(), HubError> {
         loop {
             let arrival = self.methods.arrivals.notified();
             tokio::pin!(arrival);
@@ -136,14 +112,8 @@ impl Broker {
 
     /// An answer of a device; late and unknown ones are dropped silently.
     pub(crate) fn answer_method(&self, identity: &Identity, rid: &str, status: u16, body: Bytes) {
-        let mut waiting = self
-            .methods
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if waiting
-            .get(rid)
-            .is_some_and(|(callee, _)| callee == identity)
+        let mut waiting = self.methods.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.get(rid).is_some_and(|(callee, _)| callee == identity)
             && let Some((_, sender)) = waiting.remove(rid)
         {
             // The caller may have gone.

@@ -42,19 +42,12 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(
-        authority: Authority,
-        registry: Registry,
-        connect_deadline: Duration,
-    ) -> Self {
+    pub(crate) fn new(authority: Authority, registry: Registry, connect_deadline: Duration) -> Self {
         Self {
             authority,
             events: EventBus::default(),
             connect_deadline,
-            state: Mutex::new(State {
-                registry,
-                waiting: Waiting::default(),
-            }),
+            state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),
         }

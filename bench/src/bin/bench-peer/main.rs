@@ -1,5 +1,6 @@
 //! The contenders written in Rust, each a subcommand. Prints one JSON line: what the timed section cost.
 
+mod device_client;
 mod floor;
 mod rumqttc_client;
 
@@ -17,6 +18,8 @@ struct Arguments {
 enum Contender {
     /// No library: prepared packets over blocking rustls.
     Floor(Task),
+    /// This library's DeviceClient.
+    DeviceClient(Task),
     /// rumqttc's AsyncClient and event loop.
     Rumqttc(Task),
 }
@@ -24,6 +27,7 @@ enum Contender {
 fn main() -> Result<(), Failure> {
     let measurement = match Arguments::parse().contender {
         Contender::Floor(task) => floor::run(&task),
+        Contender::DeviceClient(task) => device_client::run(&task),
         Contender::Rumqttc(task) => rumqttc_client::run(&task),
     }?;
     println!("{}", measurement.to_json());
