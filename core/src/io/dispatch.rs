@@ -239,10 +239,6 @@ impl Strand {
         lock(&self.queue).muted = true;
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        lock(&self.queue).ended
-    }
-
     /// Returns when `Job::End` has run. Inside one of the strand's own callbacks it runs what is
     /// left here, on this thread; elsewhere it waits for the thread that does.
     pub(super) fn wait_ended(&self) {
@@ -260,7 +256,7 @@ impl Strand {
         }
         let mut queue = lock(&self.queue);
         // What a handler owns may free the client when it is dropped, which is the last thing that is done.
-        while !queue.ended && !(inside && queue.ending) {
+        while !(queue.ended || inside && queue.ending) {
             if inside && !queue.jobs.is_empty() {
                 let batch = std::mem::take(&mut queue.jobs);
                 drop(queue);
