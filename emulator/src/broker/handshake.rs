@@ -98,6 +98,10 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut Stream<S>,
 ) -> Option<Result<Packet, Unreadable>> {
     loop {
+        // Whatever else it is, the rest of it need not be waited for.
+        if stream.input.first().is_some_and(|first| *first != 0x10) {
+            return Some(Err(Unreadable::Malformed("it is none".into())));
+        }
         if let Some(result) = packet::read(&mut stream.input).transpose() {
             return Some(result);
         }
