@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -104,32 +104,37 @@ impl Default for Tls {
     }
 }
 
+pub type Secure = StreamOwned<ClientConnection, TcpStream>;
+
+pub fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(tls.versions)
+        .unwrap()
+        .with_root_certificates(roots(hub));
+    let config = match tls.identity {
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(vec![certificate], key)
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    StreamOwned::new(session, socket)
+}
+
 pub struct Client {
-    stream: StreamOwned<ClientConnection, TcpStream>,
+    stream: Secure,
     input: BytesMut,
 }
 
 impl Client {
     /// TLS without a CONNECT.
     pub fn open(hub: &Hub, tls: Tls) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(tls.versions)
-            .unwrap()
-            .with_root_certificates(roots(hub));
-        let config = match tls.identity {
-            Some((certificate, key)) => builder
-                .with_client_auth_cert(vec![certificate], key)
-                .unwrap(),
-            None => builder.with_no_client_auth(),
-        };
-        let session =
-            ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-        let socket = TcpStream::connect(hub.mqtt_address()).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_nodelay(true).unwrap();
         Self {
-            stream: StreamOwned::new(session, socket),
+            stream: secure(hub, hub.mqtt_address(), tls),
             input: BytesMut::new(),
         }
     }
