@@ -12,7 +12,7 @@ use crate::tls::Thumbprints;
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
     /// The primary and the secondary key; either may sign.
-    Keys([NamedKey; 2]),
+    Keys(Box<[NamedKey; 2]>),
     /// Upper- or lower-case hexadecimal, SHA-1 or SHA-256.
     Thumbprints(Vec<String>),
 }

@@ -26,7 +26,7 @@ fn authority() -> Authority {
 }
 
 fn keys() -> Credential {
-    Credential::Keys([named("first"), named("second")])
+    Credential::Keys(Box::new([named("first"), named("second")]))
 }
 
 fn admit(id: &str, sr: &str, key: &str, skn: Option<&str>, se: u64) -> Result<Granted, String> {

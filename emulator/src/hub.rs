@@ -91,7 +91,7 @@ impl Hub {
             policies: policies(&store)?,
         };
         let registry = registry(&options, &store)?;
-        let broker = Arc::new(Broker::new(authority, registry, options.connect_deadline));
+        let broker = Arc::new(Broker::new(authority, registry, options.timing));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -167,9 +167,9 @@ impl Hub {
             text.push_str(module);
         }
         match &entry.credential {
-            Credential::Keys([primary, _]) => {
+            Credential::Keys(keys) => {
                 text.push_str(";SharedAccessKey=");
-                text.push_str(&primary.base64);
+                text.push_str(&keys[0].base64);
             }
             Credential::Thumbprints(_) => text.push_str(";x509=true"),
         }
@@ -353,10 +353,10 @@ fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
                     Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
                     None => generated_key(store, &format!("primary {identity}"))?,
                 };
-                Credential::Keys([
+                Credential::Keys(Box::new([
                     primary,
                     generated_key(store, &format!("secondary {identity}"))?,
-                ])
+                ]))
             }
             CredentialOptions::Thumbprints(thumbprints) => {
                 let good = |text: &String| {

@@ -6,17 +6,14 @@ mod support;
 
 use std::time::Duration;
 
-use iothub_emulator::{Fault, Options};
+use iothub_emulator::{Fault, Options, Timing};
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubAck};
+use rumqttc::mqttbytes::v4::{Connect, LastWill, Packet, PubAck};
 use rustls::pki_types::PrivateKeyDer;
 use support::*;
 
 /// The return code that `change` provokes, after which the hub closes.
-fn refusal(
-    hub: &iothub_emulator::Hub,
-    change: impl FnOnce(&mut rumqttc::mqttbytes::v4::Connect),
-) -> u8 {
+fn refusal(hub: &iothub_emulator::Hub, change: impl FnOnce(&mut Connect)) -> u8 {
     let mut client = Client::open(hub, Tls::default());
     let mut connect = connect_packet(hub, "d");
     change(&mut connect);
@@ -61,7 +58,8 @@ fn bad_credentials_get_return_code_5_and_a_reason() {
     let (hub, events) = hub();
     let expired = token(&hub, "d", -301);
     let other = token(&hub, "e", 3600);
-    let cases: Vec<(Box<dyn FnOnce(&mut rumqttc::mqttbytes::v4::Connect)>, &str)> = vec![
+    type Change = Box<dyn FnOnce(&mut Connect)>;
+    let cases: Vec<(Change, &str)> = vec![
         (
             Box::new(move |c| {
                 c.set_login(format!("localhost/d/{API}"), expired);
@@ -160,7 +158,10 @@ fn what_is_no_connect_is_closed_without_a_packet() {
 #[test]
 fn a_client_that_says_nothing_is_closed_at_the_deadline() {
     let options = Options {
-        connect_deadline: Duration::from_millis(50),
+        timing: Timing {
+            connect_deadline: Duration::from_millis(50),
+            ..Timing::default()
+        },
         ..Options::default().device("d")
     };
     let (hub, events) = start(options);
@@ -204,7 +205,7 @@ fn certificates_are_compared_by_thumbprint() {
                 ..Tls::default()
             },
         );
-        let mut connect = rumqttc::mqttbytes::v4::Connect::new(id);
+        let mut connect = Connect::new(id);
         connect.set_login(format!("localhost/{id}/{API}"), "");
         client.send(&Packet::Connect(connect));
         assert_eq!(client.expect_connack().code as u8, code, "{id} {shown}");
@@ -284,7 +285,7 @@ fn a_module_and_its_device_do_not_disturb_each_other() {
 #[test]
 fn a_will_is_sent_when_the_client_vanishes_and_not_after_disconnect() {
     let (hub, events) = hub();
-    let with_will = |c: &mut rumqttc::mqttbytes::v4::Connect| {
+    let with_will = |c: &mut Connect| {
         c.last_will = will("devices/d/messages/events/", "gone");
     };
     let (client, _) = Client::connect_with(&hub, "d", with_will);
@@ -317,9 +318,7 @@ fn wills_that_break_a_rule_are_closed_without_connack() {
     ] {
         let mut client = Client::open(&hub, Tls::default());
         let mut connect = connect_packet(&hub, "d");
-        connect.last_will = Some(rumqttc::mqttbytes::v4::LastWill::new(
-            topic, "x", qos, false,
-        ));
+        connect.last_will = Some(LastWill::new(topic, "x", qos, false));
         client.send(&Packet::Connect(connect));
         client.expect_close();
         assert_eq!(events.next("refused")["code"], "will");

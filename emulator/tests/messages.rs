@@ -4,7 +4,9 @@
 
 mod support;
 
-use iothub_emulator::{CloudMessage, Fault, Hub, Options};
+use std::time::Duration;
+
+use iothub_emulator::{CloudMessage, Fault, Hub, Options, Timing};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, UnsubAck, Unsubscribe};
 use serde_json::json;
@@ -278,4 +280,36 @@ fn losing_the_session_on_demand_shows_in_the_next_connack() {
     hub.fault(&Fault::new("lose_session", "d")).unwrap();
     let (_, session_present) = Client::connect_with(&hub, "d", |_| ());
     assert!(!session_present, "also while it is not connected");
+}
+
+#[test]
+fn an_unacknowledged_message_comes_again_on_a_live_connection() {
+    let timing = Timing {
+        c2d_lock: Duration::from_millis(400),
+        ..Timing::default()
+    };
+    let (hub, events) = start(Options {
+        timing,
+        ..Options::default().device("d")
+    });
+    let mut client = Client::connect(&hub, "d");
+    client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
+    hub.send_c2d("d", CloudMessage::new("x")).unwrap();
+    let first = client.expect_publish();
+    let second = client.expect_publish();
+    assert_eq!(
+        (&second.payload[..], second.dup),
+        (&b"x"[..], false),
+        "a new delivery, not a retransmission"
+    );
+    assert_ne!(second.pkid, first.pkid);
+    let count =
+        |state: &'static str| events.find("c2d", |e| e["state"] == state)["delivery_count"].clone();
+    assert_eq!(count("unlocked"), 1);
+    assert_eq!(count("delivered"), 2);
+    // The late one completes nothing; the id of the third delivery does.
+    client.acknowledge(first.pkid);
+    let third = client.expect_publish();
+    client.acknowledge(third.pkid);
+    assert!(count("completed").as_u64().unwrap() >= 3);
 }

@@ -24,19 +24,19 @@ use rustls::{
 use serde_json::Value;
 
 /// Long enough for a loaded machine; only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub const API: &str = "?api-version=2021-04-12";
+pub(crate) const API: &str = "?api-version=2021-04-12";
 
-pub struct Events(pub mpsc::Receiver<Value>);
+pub(crate) struct Events(pub(crate) mpsc::Receiver<Value>);
 
 impl Events {
     /// The next event called `name`; others are passed over.
-    pub fn next(&self, name: &str) -> Value {
+    pub(crate) fn next(&self, name: &str) -> Value {
         self.find(name, |_| true)
     }
 
-    pub fn find(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn find(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let event = self
                 .0
@@ -49,16 +49,16 @@ impl Events {
     }
 }
 
-pub fn hub() -> (Hub, Events) {
+pub(crate) fn hub() -> (Hub, Events) {
     start(Options::default().device("d").device("e").module("d", "m"))
 }
 
-pub fn start(options: Options) -> (Hub, Events) {
+pub(crate) fn start(options: Options) -> (Hub, Events) {
     let (hub, events) = Hub::start_recorded(options).unwrap();
     (hub, Events(events))
 }
 
-pub fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap()
@@ -66,7 +66,7 @@ pub fn unix_now() -> u64 {
 }
 
 /// A token of `id` that ends in `life` seconds.
-pub fn token(hub: &Hub, id: &str, life: i64) -> String {
+pub(crate) fn token(hub: &Hub, id: &str, life: i64) -> String {
     let parsed: ConnectionString = hub.connection_string(id).unwrap().parse().unwrap();
     let key = SharedAccessKey::from_base64(&parsed.shared_access_key.unwrap()).unwrap();
     let mut resource = format!("{}/devices/{}", parsed.host_name, parsed.device_id.unwrap());
@@ -82,7 +82,7 @@ pub fn token(hub: &Hub, id: &str, life: i64) -> String {
     )
 }
 
-pub fn roots(hub: &Hub) -> RootCertStore {
+pub(crate) fn roots(hub: &Hub) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(hub.ca_pem().as_bytes()).unwrap())
@@ -90,9 +90,9 @@ pub fn roots(hub: &Hub) -> RootCertStore {
     roots
 }
 
-pub struct Tls {
-    pub versions: &'static [&'static SupportedProtocolVersion],
-    pub identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+pub(crate) struct Tls {
+    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
+    pub(crate) identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
 }
 
 impl Default for Tls {
@@ -104,9 +104,9 @@ impl Default for Tls {
     }
 }
 
-pub type Secure = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Secure = StreamOwned<ClientConnection, TcpStream>;
 
-pub fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
+pub(crate) fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(tls.versions)
@@ -125,14 +125,14 @@ pub fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
     StreamOwned::new(session, socket)
 }
 
-pub struct Client {
+pub(crate) struct Client {
     stream: Secure,
     input: BytesMut,
 }
 
 impl Client {
     /// TLS without a CONNECT.
-    pub fn open(hub: &Hub, tls: Tls) -> Self {
+    pub(crate) fn open(hub: &Hub, tls: Tls) -> Self {
         Self {
             stream: secure(hub, hub.mqtt_address(), tls),
             input: BytesMut::new(),
@@ -140,12 +140,16 @@ impl Client {
     }
 
     /// Connects `id` with its key, a kept session and no last will.
-    pub fn connect(hub: &Hub, id: &str) -> Self {
+    pub(crate) fn connect(hub: &Hub, id: &str) -> Self {
         Self::connect_with(hub, id, |_| ()).0
     }
 
     /// As [`Client::connect`] with a changed CONNECT; also whether the session was there.
-    pub fn connect_with(hub: &Hub, id: &str, change: impl FnOnce(&mut Connect)) -> (Self, bool) {
+    pub(crate) fn connect_with(
+        hub: &Hub,
+        id: &str,
+        change: impl FnOnce(&mut Connect),
+    ) -> (Self, bool) {
         let mut client = Self::open(hub, Tls::default());
         let mut connect = connect_packet(hub, id);
         change(&mut connect);
@@ -158,14 +162,14 @@ impl Client {
         (client, session_present)
     }
 
-    pub fn send(&mut self, packet: &Packet) {
+    pub(crate) fn send(&mut self, packet: &Packet) {
         let mut bytes = BytesMut::new();
         packet.write(&mut bytes, usize::MAX).unwrap();
         self.send_bytes(&bytes);
     }
 
     /// The hub may close while this writes: what it did is read afterwards.
-    pub fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         let _ = self
             .stream
             .write_all(bytes)
@@ -173,7 +177,7 @@ impl Client {
     }
 
     /// The next packet; `None` where the hub closed the connection.
-    pub fn receive(&mut self) -> Option<Packet> {
+    pub(crate) fn receive(&mut self) -> Option<Packet> {
         loop {
             match Packet::read(&mut self.input, usize::MAX) {
                 Ok(packet) => return Some(packet),
@@ -193,7 +197,7 @@ impl Client {
     }
 
     /// Bytes as they come, without a reader's opinion of them; empty at the end.
-    pub fn receive_bytes(&mut self) -> Vec<u8> {
+    pub(crate) fn receive_bytes(&mut self) -> Vec<u8> {
         let mut chunk = [0; 4096];
         match self.stream.read(&mut chunk) {
             Ok(count) => chunk[..count].to_vec(),
@@ -202,18 +206,18 @@ impl Client {
         }
     }
 
-    pub fn expect_connack(&mut self) -> ConnAck {
+    pub(crate) fn expect_connack(&mut self) -> ConnAck {
         match self.receive() {
             Some(Packet::ConnAck(connack)) => connack,
             other => panic!("no CONNACK but {other:?}"),
         }
     }
 
-    pub fn expect_puback(&mut self, id: u16) {
+    pub(crate) fn expect_puback(&mut self, id: u16) {
         assert_eq!(self.receive(), Some(Packet::PubAck(PubAck::new(id))));
     }
 
-    pub fn expect_publish(&mut self) -> Publish {
+    pub(crate) fn expect_publish(&mut self) -> Publish {
         match self.receive() {
             Some(Packet::Publish(publish)) => publish,
             other => panic!("no PUBLISH but {other:?}"),
@@ -221,11 +225,11 @@ impl Client {
     }
 
     /// The end of the connection and not one packet before it.
-    pub fn expect_close(&mut self) {
+    pub(crate) fn expect_close(&mut self) {
         assert_eq!(self.receive(), None);
     }
 
-    pub fn subscribe(&mut self, filter: &str, qos: QoS) {
+    pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) {
         self.send_subscribe(1, &[(filter, qos)]);
         let granted = if qos == QoS::AtMostOnce {
             QoS::AtMostOnce
@@ -236,7 +240,7 @@ impl Client {
         assert_eq!(self.receive(), Some(Packet::SubAck(expected)));
     }
 
-    pub fn send_subscribe(&mut self, id: u16, filters: &[(&str, QoS)]) {
+    pub(crate) fn send_subscribe(&mut self, id: u16, filters: &[(&str, QoS)]) {
         let filters = filters
             .iter()
             .map(|(path, qos)| SubscribeFilter::new((*path).to_owned(), *qos));
@@ -246,20 +250,20 @@ impl Client {
     }
 
     /// At QoS 1 where `id` is not 0.
-    pub fn publish(&mut self, topic: &str, id: u16, body: &str) {
+    pub(crate) fn publish(&mut self, topic: &str, id: u16, body: &str) {
         self.send(&Packet::Publish(publish(topic, id, body)));
     }
 
-    pub fn acknowledge(&mut self, id: u16) {
+    pub(crate) fn acknowledge(&mut self, id: u16) {
         self.send(&Packet::PubAck(PubAck::new(id)));
     }
 
-    pub fn disconnect(mut self) {
+    pub(crate) fn disconnect(mut self) {
         self.send(&Packet::Disconnect);
     }
 }
 
-pub fn publish(topic: &str, id: u16, body: &str) -> Publish {
+pub(crate) fn publish(topic: &str, id: u16, body: &str) -> Publish {
     let qos = if id == 0 {
         QoS::AtMostOnce
     } else {
@@ -270,7 +274,7 @@ pub fn publish(topic: &str, id: u16, body: &str) -> Publish {
     publish
 }
 
-pub fn connect_packet(hub: &Hub, id: &str) -> Connect {
+pub(crate) fn connect_packet(hub: &Hub, id: &str) -> Connect {
     let mut connect = Connect::new(id);
     connect.clean_session = false;
     connect.keep_alive = 60;
@@ -278,6 +282,6 @@ pub fn connect_packet(hub: &Hub, id: &str) -> Connect {
     connect
 }
 
-pub fn will(topic: &str, body: &str) -> Option<LastWill> {
+pub(crate) fn will(topic: &str, body: &str) -> Option<LastWill> {
     Some(LastWill::new(topic, body, QoS::AtLeastOnce, false))
 }
