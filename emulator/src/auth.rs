@@ -12,7 +12,7 @@ use crate::tls::Thumbprints;
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
     /// The primary and the secondary key; either may sign.
-    Keys([NamedKey; 2]),
+    Keys(Box<[NamedKey; 2]>),
     /// Upper- or lower-case hexadecimal, SHA-1 or SHA-256.
     Thumbprints(Vec<String>),
 }
@@ -210,6 +210,7 @@ fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
 }
 
 #[cfg(test)]
+<<<<<<< HEAD
 #[allow(clippy::unwrap_used)]
 mod tests {
     use iothub_mqtt::hub::sas;
@@ -303,3 +304,7 @@ mod tests {
         assert!(authority().admit_service(&token("service"), &path, NOW + 301).is_err());
     }
 }
+=======
+#[path = "auth_tests.rs"]
+mod tests;
+>>>>>>> emulator

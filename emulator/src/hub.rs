@@ -83,7 +83,7 @@ impl Hub {
         let store = certs::open(dir, &names)?;
         let authority = Authority { hosts: names, policies: policies(&store)? };
         let registry = registry(&options, &store)?;
-        let broker = Arc::new(Broker::new(authority, registry, options.connect_deadline));
+        let broker = Arc::new(Broker::new(authority, registry, options.timing));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -157,9 +157,9 @@ impl Hub {
             text.push_str(module);
         }
         match &entry.credential {
-            Credential::Keys([primary, _]) => {
+            Credential::Keys(keys) => {
                 text.push_str(";SharedAccessKey=");
-                text.push_str(&primary.base64);
+                text.push_str(&keys[0].base64);
             }
             Credential::Thumbprints(_) => text.push_str(";x509=true"),
         }
@@ -305,7 +305,14 @@ fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
                     Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
                     None => generated_key(store, &format!("primary {identity}"))?,
                 };
+<<<<<<< HEAD
                 Credential::Keys([primary, generated_key(store, &format!("secondary {identity}"))?])
+=======
+                Credential::Keys(Box::new([
+                    primary,
+                    generated_key(store, &format!("secondary {identity}"))?,
+                ]))
+>>>>>>> emulator
             }
             CredentialOptions::Thumbprints(thumbprints) => {
                 let good = |text: &String| {

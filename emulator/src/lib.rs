@@ -29,4 +29,4 @@ pub use error::{HubError, StartError};
 pub use faults::Fault;
 pub use hub::Hub;
 pub use identity::Identity;
-pub use options::{CredentialOptions, IdentityOptions, Options};
+pub use options::{CredentialOptions, IdentityOptions, Options, Timing};

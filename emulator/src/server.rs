@@ -58,7 +58,7 @@ impl Servers {
             (adopt(self.mqtt)?, adopt(self.https)?)
         };
         let broker = self.broker;
-        let deadline = broker.connect_deadline;
+        let deadline = broker.timing.connect_deadline;
         let for_https = broker.clone();
         std::thread::Builder::new()
             .name("iothub-emulator".into())

@@ -44,6 +44,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     broker: &Arc<Broker>,
 ) -> Option<Welcome> {
+<<<<<<< HEAD
     let decided = match tokio::time::timeout(broker.connect_deadline, first_packet(stream)).await {
         Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
@@ -58,6 +59,33 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             Err(Refusal::silent(Cause::new("protocol", format!("unreadable CONNECT: {unreadable:?}"))))
         }
     };
+=======
+    let decided =
+        match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
+            Err(_) => Err(Refusal::silent(Cause::new(
+                "no_connect",
+                "no CONNECT came in time",
+            ))),
+            Ok(None) => return None,
+            Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
+            Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new(
+                "protocol",
+                "the first packet was no CONNECT",
+            ))),
+            Ok(Some(Err(Unreadable::ProtocolLevel))) => Err(Refusal {
+                identity: None,
+                cause: Cause::new(
+                    "protocol_level",
+                    "only MQTT 3.1.1 (protocol level 4) is spoken here",
+                ),
+                return_code: Some(ConnectReturnCode::RefusedProtocolVersion as u8),
+            }),
+            Ok(Some(Err(unreadable))) => Err(Refusal::silent(Cause::new(
+                "protocol",
+                format!("unreadable CONNECT: {unreadable:?}"),
+            ))),
+        };
+>>>>>>> emulator
     match decided {
         Ok(welcome) => {
             packet::write_connack(&mut stream.output, welcome.attached.session_present, 0);
@@ -82,6 +110,10 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut Stream<S>,
 ) -> Option<Result<Packet, Unreadable>> {
     loop {
+        // Whatever else it is, the rest of it need not be waited for.
+        if stream.input.first().is_some_and(|first| *first != 0x10) {
+            return Some(Err(Unreadable::Malformed("it is none".into())));
+        }
         if let Some(result) = packet::read(&mut stream.input).transpose() {
             return Some(result);
         }
