@@ -182,11 +182,7 @@ impl Queue {
     /// The next message to send, locked under `packet_id` until `until`.
     pub(crate) fn send_next(&mut self, packet_id: u16, until: Instant) -> Option<Delivery> {
         let entry = self.entries.iter_mut().find(|entry| entry.lock.is_none())?;
-<<<<<<< HEAD
-        entry.lock = Some(Lock { packet_id, until: now + LOCK });
-=======
         entry.lock = Some(Lock { packet_id, until });
->>>>>>> emulator
         entry.delivery.count += 1;
         Some(entry.delivery.clone())
     }

@@ -9,18 +9,13 @@ fn at(seconds: i64) -> Timestamp {
 fn queue(count: usize) -> Queue {
     let mut queue = Queue::default();
     for i in 0..count {
-        queue
-            .push("d", CloudMessage::new("x").with_id(&i.to_string()), at(0))
-            .unwrap();
+        queue.push("d", CloudMessage::new("x").with_id(&i.to_string()), at(0)).unwrap();
     }
     queue
 }
 
 fn ids(deliveries: &[Delivery]) -> Vec<&str> {
-    deliveries
-        .iter()
-        .map(|delivery| &*delivery.message_id)
-        .collect()
+    deliveries.iter().map(|delivery| &*delivery.message_id).collect()
 }
 
 #[test]
@@ -39,40 +34,17 @@ fn the_topic_has_what_the_sdks_insist_on() {
          &iothub-ack=full&prop1&prop2=&prop3=a%20string"
     );
     message.expiry = Some("3237-07-19T23:06:40Z".parse().unwrap());
-    assert!(
-        message
-            .topic("d", "m")
-            .contains("%24.exp=3237-07-19T23%3A06%3A40.0000000Z&")
-    );
-    assert!(
-        CloudMessage::new("")
-            .topic("d", "m")
-            .contains("iothub-ack=none")
-    );
+    assert!(message.topic("d", "m").contains("%24.exp=3237-07-19T23%3A06%3A40.0000000Z&"));
+    assert!(CloudMessage::new("").topic("d", "m").contains("iothub-ack=none"));
 }
 
 #[test]
 fn the_queue_is_limited_in_number_and_size() {
     let mut full = queue(50);
-    assert_eq!(
-        full.push("d", CloudMessage::new("x"), at(0))
-            .unwrap_err()
-            .code,
-        403_004
-    );
+    assert_eq!(full.push("d", CloudMessage::new("x"), at(0)).unwrap_err().code, 403_004);
     let mut empty = queue(0);
-    assert!(
-        empty
-            .push("d", CloudMessage::new(vec![0; 65_536]), at(0))
-            .is_ok()
-    );
-    assert_eq!(
-        empty
-            .push("d", CloudMessage::new(vec![0; 65_537]), at(0))
-            .unwrap_err()
-            .code,
-        413_001
-    );
+    assert!(empty.push("d", CloudMessage::new(vec![0; 65_536]), at(0)).is_ok());
+    assert_eq!(empty.push("d", CloudMessage::new(vec![0; 65_537]), at(0)).unwrap_err().code, 413_001);
 }
 
 #[test]
@@ -98,10 +70,7 @@ fn a_message_whose_lock_ended_goes_out_again() {
     let before = now + lock - Duration::from_millis(1);
     assert!(queue.unlock_overdue(before).is_empty());
     assert_eq!(ids(&queue.unlock_overdue(now + lock)), ["0"]);
-    assert!(
-        queue.complete(1).is_none(),
-        "a late PUBACK completes nothing"
-    );
+    assert!(queue.complete(1).is_none(), "a late PUBACK completes nothing");
     let again = queue.send_next(7, now + lock * 2).unwrap();
     assert_eq!((&*again.message_id, again.count), ("0", 2));
 }
@@ -113,10 +82,7 @@ fn a_resumed_session_sees_the_unacknowledged_under_their_ids() {
     queue.send_next(4, now);
     queue.send_next(5, now);
     let again = queue.resend(now);
-    let again: Vec<_> = again
-        .iter()
-        .map(|(id, d)| (*id, &*d.message_id, d.count))
-        .collect();
+    let again: Vec<_> = again.iter().map(|(id, d)| (*id, &*d.message_id, d.count)).collect();
     assert_eq!(again, [(4, "0", 2), (5, "1", 2)]);
     queue.unlock_all();
     assert_eq!(queue.send_next(1, now).unwrap().count, 3);

@@ -305,14 +305,7 @@ fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
                     Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
                     None => generated_key(store, &format!("primary {identity}"))?,
                 };
-<<<<<<< HEAD
-                Credential::Keys([primary, generated_key(store, &format!("secondary {identity}"))?])
-=======
-                Credential::Keys(Box::new([
-                    primary,
-                    generated_key(store, &format!("secondary {identity}"))?,
-                ]))
->>>>>>> emulator
+                Credential::Keys(Box::new([primary, generated_key(store, &format!("secondary {identity}"))?]))
             }
             CredentialOptions::Thumbprints(thumbprints) => {
                 let good = |text: &String| {

@@ -41,10 +41,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            connect_deadline: Duration::from_secs(60),
-            c2d_lock: Duration::from_secs(60),
-        }
+        Self { connect_deadline: Duration::from_secs(60), c2d_lock: Duration::from_secs(60) }
     }
 }
 

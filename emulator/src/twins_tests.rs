@@ -9,8 +9,7 @@ fn object(value: Value) -> Object {
 }
 
 fn vectors(area: &str) -> Vec<(Value, Value)> {
-    let all: Vec<Value> =
-        serde_json::from_str(include_str!("../../tests/vectors/vectors.json")).unwrap();
+    let all: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/vectors.json")).unwrap();
     let found: Vec<_> = all
         .iter()
         .filter(|vector| vector["area"] == area)
@@ -23,10 +22,7 @@ fn vectors(area: &str) -> Vec<(Value, Value)> {
 #[test]
 fn merging_agrees_with_the_vectors() {
     for (input, expected) in vectors("twin.merge") {
-        let result = merged(
-            object(input["baseline"].clone()),
-            &object(input["patch"].clone()),
-        );
+        let result = merged(object(input["baseline"].clone()), &object(input["patch"].clone()));
         assert_eq!(Value::from(result), expected);
     }
 }
@@ -39,17 +35,9 @@ fn merging_beyond_the_vectors() {
             json!({"a": {"b": null}, "d": [2, 3]}),
             json!({"a": {"c": 2}, "d": [2, 3]}),
         ),
-        (
-            json!({"a": 1}),
-            json!({"a": {"b": 2}}),
-            json!({"a": {"b": 2}}),
-        ),
+        (json!({"a": 1}), json!({"a": {"b": 2}}), json!({"a": {"b": 2}})),
         (json!({"a": {"b": 2}}), json!({"a": 1}), json!({"a": 1})),
-        (
-            json!({}),
-            json!({"a": {"b": null, "c": {}}}),
-            json!({"a": {"c": {}}}),
-        ),
+        (json!({}), json!({"a": {"b": null, "c": {}}}), json!({"a": {"c": {}}})),
         (json!({"a": 1}), json!({"b": null}), json!({"a": 1})),
         (json!({"a": 1}), json!({}), json!({"a": 1})),
     ] {
@@ -71,10 +59,7 @@ fn validation_beyond_the_vectors() {
     let arrays = json!({"a": [[[[[[[[[[[1]]]]]]]]]]]});
     for (patch, expected) in [
         (json!({"a": [1, {"b": 2}]}), None),
-        (
-            json!({"a": MAX_INTEGER, "b": MIN_INTEGER, "c": 1.5e300}),
-            None,
-        ),
+        (json!({"a": MAX_INTEGER, "b": MIN_INTEGER, "c": 1.5e300}), None),
         (json!({"a": MAX_INTEGER + 1}), Some("out of bound")),
         (json!({"a": u64::MAX}), Some("out of bound")),
         (json!({"a": [[MIN_INTEGER - 1]]}), Some("out of bound")),
@@ -86,19 +71,10 @@ fn validation_beyond_the_vectors() {
         (json!({"a#": 1}), Some("invalid character '#'")),
         (json!({"a\u{85}": 1}), Some("invalid character")),
         (json!({"a": {"b\n": 1}}), Some("invalid character")),
-        (
-            json!({"k".repeat(1025): 1}),
-            Some("exceeds maximum length of 1024"),
-        ),
+        (json!({"k".repeat(1025): 1}), Some("exceeds maximum length of 1024")),
         (json!({"k".repeat(1024): 1}), None),
-        (
-            json!({"a": [{"b": null}]}),
-            Some("in an array cannot be 'null'"),
-        ),
-        (
-            json!({"a": [{"b": {"c": null}}]}),
-            Some("in an array cannot be 'null'"),
-        ),
+        (json!({"a": [{"b": null}]}), Some("in an array cannot be 'null'")),
+        (json!({"a": [{"b": {"c": null}}]}), Some("in an array cannot be 'null'")),
         (json!({"a": "v".repeat(4096)}), None),
     ] {
         match (validate(&object(patch)), expected) {
@@ -117,28 +93,18 @@ fn a_section_that_grows_too_large_keeps_its_state() {
         twin.report(&chunk(name), "now").unwrap();
     }
     let before = twin.for_device();
-    assert!(
-        twin.report(&chunk("i"), "now")
-            .unwrap_err()
-            .contains("exceeds maximum 32768")
-    );
+    assert!(twin.report(&chunk("i"), "now").unwrap_err().contains("exceeds maximum 32768"));
     assert_eq!(twin.for_device(), before);
 }
 
 #[test]
 fn versions_count_each_section_alone() {
     let mut twin = Twin::new("now");
-    assert_eq!(
-        twin.for_device(),
-        json!({"desired": {"$version": 1}, "reported": {"$version": 1}})
-    );
+    assert_eq!(twin.for_device(), json!({"desired": {"$version": 1}, "reported": {"$version": 1}}));
     assert_eq!(twin.report(&object(json!({"r": 1})), "now"), Ok(2));
     assert_eq!(twin.report(&object(json!({})), "now"), Ok(3));
     let patch = object(json!({"d": 1, "gone": null, "$version": 99, "$metadata": {}}));
-    assert_eq!(
-        twin.desire(&patch, false, "now"),
-        Ok(json!({"d": 1, "gone": null, "$version": 2}))
-    );
+    assert_eq!(twin.desire(&patch, false, "now"), Ok(json!({"d": 1, "gone": null, "$version": 2})));
     assert_eq!(
         twin.for_device(),
         json!({"desired": {"d": 1, "$version": 2}, "reported": {"r": 1, "$version": 3}})
@@ -149,9 +115,7 @@ fn versions_count_each_section_alone() {
 fn a_replacement_keeps_counting() {
     let mut twin = Twin::new("now");
     twin.desire(&object(json!({"a": 1})), false, "now").unwrap();
-    let told = twin
-        .desire(&object(json!({"b": 2})), true, "later")
-        .unwrap();
+    let told = twin.desire(&object(json!({"b": 2})), true, "later").unwrap();
     assert_eq!(told, json!({"b": 2, "$version": 3}));
     assert_eq!(twin.for_device()["desired"], json!({"b": 2, "$version": 3}));
 }
@@ -159,10 +123,8 @@ fn a_replacement_keeps_counting() {
 #[test]
 fn metadata_follows_the_leaves() {
     let mut twin = Twin::new("t0");
-    twin.report(&object(json!({"a": {"b": 1, "c": 2}})), "t1")
-        .unwrap();
-    twin.report(&object(json!({"a": {"b": 3, "c": null}})), "t2")
-        .unwrap();
+    twin.report(&object(json!({"a": {"b": 1, "c": 2}})), "t1").unwrap();
+    twin.report(&object(json!({"a": {"b": 3, "c": null}})), "t2").unwrap();
     assert_eq!(
         twin.for_service()["reported"]["$metadata"],
         json!({"$lastUpdated": "t2", "a": {"$lastUpdated": "t2", "b": {"$lastUpdated": "t2"}}})
@@ -172,9 +134,7 @@ fn metadata_follows_the_leaves() {
 #[test]
 fn sizes_are_counted_as_the_hub_counts() {
     assert_eq!(
-        size(&object(
-            json!({"ab": "c\u{1}é", "n": 1, "t": true, "o": {"x": [1, 2]}})
-        )),
+        size(&object(json!({"ab": "c\u{1}é", "n": 1, "t": true, "o": {"x": [1, 2]}}))),
         2 + 3 + 9 + 5 + 18
     );
 }

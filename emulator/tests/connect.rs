@@ -30,27 +30,18 @@ fn both_tls_versions_and_every_kind_of_identity_connect() {
     static TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
     static TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
     for versions in [TLS12, TLS13] {
-        let tls = Tls {
-            versions,
-            identity: None,
-        };
+        let tls = Tls { versions, identity: None };
         let mut client = Client::open(&hub, tls);
         client.send(&Packet::Connect(connect_packet(&hub, "d")));
         assert_eq!(client.expect_connack().code as u8, 0);
         client.disconnect();
         let connected = events.next("connected");
-        assert_eq!(
-            (&connected["device"], &connected["module"]),
-            (&"d".into(), &serde_json::Value::Null)
-        );
+        assert_eq!((&connected["device"], &connected["module"]), (&"d".into(), &serde_json::Value::Null));
         assert_eq!(events.next("disconnected")["code"], "client");
     }
     Client::connect(&hub, "d/m").disconnect();
     let connected = events.next("connected");
-    assert_eq!(
-        (&connected["device"], &connected["module"]),
-        (&"d".into(), &"m".into())
-    );
+    assert_eq!((&connected["device"], &connected["module"]), (&"d".into(), &"m".into()));
 }
 
 #[test]
@@ -109,10 +100,7 @@ fn bad_credentials_get_return_code_5_and_a_reason() {
     for (change, part) in cases {
         assert_eq!(refusal(&hub, change), 5, "{part}");
         let refused = events.next("refused");
-        assert!(
-            refused["reason"].as_str().unwrap().contains(part),
-            "{refused}"
-        );
+        assert!(refused["reason"].as_str().unwrap().contains(part), "{refused}");
         assert_eq!(refused["return_code"], 5);
     }
 }
@@ -158,10 +146,7 @@ fn what_is_no_connect_is_closed_without_a_packet() {
 #[test]
 fn a_client_that_says_nothing_is_closed_at_the_deadline() {
     let options = Options {
-        timing: Timing {
-            connect_deadline: Duration::from_millis(50),
-            ..Timing::default()
-        },
+        timing: Timing { connect_deadline: Duration::from_millis(50), ..Timing::default() },
         ..Options::default().device("d")
     };
     let (hub, events) = start(options);
@@ -174,59 +159,28 @@ fn a_client_that_says_nothing_is_closed_at_the_deadline() {
 #[test]
 fn certificates_are_compared_by_thumbprint() {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["x".into()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["x".into()]).unwrap().self_signed(&key).unwrap();
     let thumbprint: String = ring::digest::digest(&ring::digest::SHA256, certificate.der())
         .as_ref()
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    let options = Options::default()
-        .x509_device("x", &thumbprint)
-        .x509_device("y", &"0".repeat(40));
+    let options = Options::default().x509_device("x", &thumbprint).x509_device("y", &"0".repeat(40));
     let (hub, events) = start(options);
-    assert_eq!(
-        hub.connection_string("x").unwrap(),
-        "HostName=localhost;DeviceId=x;x509=true"
-    );
+    assert_eq!(hub.connection_string("x").unwrap(), "HostName=localhost;DeviceId=x;x509=true");
     for (id, shown, code) in [("x", true, 0), ("x", false, 5), ("y", true, 5)] {
-        let identity = shown.then(|| {
-            (
-                certificate.der().clone(),
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-        });
-        let mut client = Client::open(
-            &hub,
-            Tls {
-                identity,
-                ..Tls::default()
-            },
-        );
+        let identity =
+            shown.then(|| (certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap()));
+        let mut client = Client::open(&hub, Tls { identity, ..Tls::default() });
         let mut connect = Connect::new(id);
         connect.set_login(format!("localhost/{id}/{API}"), "");
         client.send(&Packet::Connect(connect));
         assert_eq!(client.expect_connack().code as u8, code, "{id} {shown}");
     }
+    assert!(events.next("connected")["auth"].as_str().unwrap().contains("x509"));
+    assert!(events.next("refused")["reason"].as_str().unwrap().contains("showed none"));
     assert!(
-        events.next("connected")["auth"]
-            .as_str()
-            .unwrap()
-            .contains("x509")
-    );
-    assert!(
-        events.next("refused")["reason"]
-            .as_str()
-            .unwrap()
-            .contains("showed none")
-    );
-    assert!(
-        events.find("refused", |e| e["device"] == "y")["reason"]
-            .as_str()
-            .unwrap()
-            .contains("thumbprint")
+        events.find("refused", |e| e["device"] == "y")["reason"].as_str().unwrap().contains("thumbprint")
     );
 }
 
@@ -261,10 +215,7 @@ fn a_second_connection_takes_over_and_sends_the_firsts_will() {
     first.expect_close();
     let telemetry = events.next("telemetry");
     assert_eq!(telemetry["body"], "gone");
-    assert_eq!(
-        telemetry["properties"],
-        serde_json::json!({"a": "b", "iothub-MessageType": "Will"})
-    );
+    assert_eq!(telemetry["properties"], serde_json::json!({"a": "b", "iothub-MessageType": "Will"}));
     assert_eq!(events.next("disconnected")["code"], "taken_over");
     events.next("connected");
     second.publish("devices/d/messages/events/", 9, "alive");
@@ -291,20 +242,12 @@ fn a_will_is_sent_when_the_client_vanishes_and_not_after_disconnect() {
     let (client, _) = Client::connect_with(&hub, "d", with_will);
     client.disconnect();
     assert_eq!(
-        events
-            .0
-            .iter()
-            .map(|e| e["event"].clone())
-            .take(2)
-            .collect::<Vec<_>>(),
+        events.0.iter().map(|e| e["event"].clone()).take(2).collect::<Vec<_>>(),
         ["connected", "disconnected"]
     );
     let (client, _) = Client::connect_with(&hub, "d", with_will);
     drop(client);
-    assert_eq!(
-        events.next("telemetry")["properties"]["iothub-MessageType"],
-        "Will"
-    );
+    assert_eq!(events.next("telemetry")["properties"]["iothub-MessageType"], "Will");
     assert_eq!(events.next("disconnected")["code"], "lost");
 }
 

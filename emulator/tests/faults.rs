@@ -27,8 +27,7 @@ fn drop_closes_now_without_a_packet() {
 #[test]
 fn drop_after_messages_takes_the_last_and_does_not_acknowledge_it() {
     let (hub, events) = hub();
-    hub.fault(&Fault::new("drop", "d").after_messages(3).count(2))
-        .unwrap();
+    hub.fault(&Fault::new("drop", "d").after_messages(3).count(2)).unwrap();
     for _ in 0..2 {
         let mut client = Client::connect(&hub, "d");
         for id in 1..=4 {
@@ -53,11 +52,7 @@ fn drop_after_messages_takes_the_last_and_does_not_acknowledge_it() {
 fn drop_after_messages_reaches_a_live_connection() {
     let (hub, _events) = hub();
     let mut client = Client::connect(&hub, "d");
-    assert_eq!(
-        hub.fault(&Fault::new("drop", "*").after_messages(1))
-            .unwrap(),
-        1
-    );
+    assert_eq!(hub.fault(&Fault::new("drop", "*").after_messages(1)).unwrap(), 1);
     // The fault is a command to the connection's task, which takes commands before packets.
     client.publish("devices/d/messages/events/", 1, "x");
     client.expect_close();
@@ -80,11 +75,7 @@ fn half_open_neither_reads_nor_answers_until_it_ends() {
     let mut client = Client::connect(&hub, "d");
     let time = Duration::from_millis(200);
     let start = Instant::now();
-    assert_eq!(
-        hub.fault(&Fault::new("half_open", "d").for_time(time))
-            .unwrap(),
-        1
-    );
+    assert_eq!(hub.fault(&Fault::new("half_open", "d").for_time(time)).unwrap(), 1);
     client.publish("devices/d/messages/events/", 1, "x");
     client.expect_puback(1);
     assert!(start.elapsed() >= time);
@@ -116,14 +107,10 @@ fn delay_reads_and_answers_late() {
 fn a_slow_reader_gets_everything_in_the_end() {
     let (hub, events) = hub();
     let mut client = Client::connect(&hub, "d");
-    hub.fault(&Fault::new("slow_reader", "d").for_time(Duration::from_millis(100)))
-        .unwrap();
+    hub.fault(&Fault::new("slow_reader", "d").for_time(Duration::from_millis(100))).unwrap();
     client.publish("devices/d/messages/events/", 1, &"x".repeat(10_000));
     client.expect_puback(1);
-    assert_eq!(
-        events.next("telemetry")["body"].as_str().unwrap().len(),
-        10_000
-    );
+    assert_eq!(events.next("telemetry")["body"].as_str().unwrap().len(), 10_000);
 }
 
 #[test]
@@ -154,13 +141,7 @@ fn a_fault_without_a_connection_waits_for_one() {
 #[test]
 fn what_is_armed_is_checked() {
     let (hub, _events) = hub();
-    assert_eq!(
-        hub.fault(&Fault::new("drop", "nobody")).unwrap_err().code,
-        404_001
-    );
-    assert_eq!(
-        hub.fault(&Fault::new("explode", "d")).unwrap_err().status,
-        400
-    );
+    assert_eq!(hub.fault(&Fault::new("drop", "nobody")).unwrap_err().code, 404_001);
+    assert_eq!(hub.fault(&Fault::new("explode", "d")).unwrap_err().status, 400);
     let _ = CloudMessage::new("");
 }

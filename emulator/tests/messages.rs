@@ -46,15 +46,9 @@ fn telemetry_is_recorded_with_what_the_hub_adds() {
     ] {
         assert_eq!(system[name], value);
     }
+    assert!(system["iothub-connection-auth-method"].as_str().unwrap().contains(r#""scope":"device""#));
     assert!(
-        system["iothub-connection-auth-method"]
-            .as_str()
-            .unwrap()
-            .contains(r#""scope":"device""#)
-    );
-    assert!(
-        system.contains_key("iothub-enqueuedtime")
-            && !system.contains_key("iothub-connection-module-id")
+        system.contains_key("iothub-enqueuedtime") && !system.contains_key("iothub-connection-module-id")
     );
 }
 
@@ -66,10 +60,7 @@ fn a_module_is_named_and_a_body_need_not_be_text() {
     packet.payload = bytes::Bytes::from_static(&[0xff, 0x00]);
     client.send(&Packet::Publish(packet));
     let event = events.next("telemetry");
-    assert_eq!(
-        (&event["body_base64"], &event["module"]),
-        (&json!("/wA="), &json!("m"))
-    );
+    assert_eq!((&event["body_base64"], &event["module"]), (&json!("/wA="), &json!("m")));
     assert!(event.get("body").is_none());
     assert_eq!(event["system"]["iothub-connection-module-id"], "m");
     assert_eq!(event["system"]["output-name"], "out");
@@ -84,10 +75,7 @@ fn retain_and_dup_become_properties() {
     packet.dup = true;
     client.send(&Packet::Publish(packet));
     client.expect_puback(3);
-    assert_eq!(
-        events.next("telemetry")["properties"],
-        json!({"mqtt-retain": "true", "mqtt-dup": "true"})
-    );
+    assert_eq!(events.next("telemetry")["properties"], json!({"mqtt-retain": "true", "mqtt-dup": "true"}));
 }
 
 #[test]
@@ -108,9 +96,7 @@ fn acknowledgements_keep_the_order_of_a_burst() {
     let mut client = Client::connect(&hub, "d");
     let mut bytes = bytes::BytesMut::new();
     for id in 1..=1000u16 {
-        publish("devices/d/messages/events/", id, &id.to_string())
-            .write(&mut bytes)
-            .unwrap();
+        publish("devices/d/messages/events/", id, &id.to_string()).write(&mut bytes).unwrap();
     }
     client.send_bytes(&bytes);
     for id in 1..=1000u16 {
@@ -125,9 +111,7 @@ fn a_client_that_reads_no_acknowledgement_can_still_send() {
     let mut client = Client::connect(&hub, "d");
     let mut bytes = bytes::BytesMut::new();
     for _ in 0..1000 {
-        publish("devices/d/messages/events/", 1, "x")
-            .write(&mut bytes)
-            .unwrap();
+        publish("devices/d/messages/events/", 1, "x").write(&mut bytes).unwrap();
     }
     // Megabytes of acknowledgements, more than the sockets' buffers take.
     for _ in 0..1000 {
@@ -143,9 +127,7 @@ fn c2d_reaches_a_subscriber_and_is_completed_by_its_puback() {
     let (hub, events) = hub();
     let mut client = Client::connect(&hub, "d");
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
-    let id = hub
-        .send_c2d("d", CloudMessage::new("hi").with_property("a", Some("b c")))
-        .unwrap();
+    let id = hub.send_c2d("d", CloudMessage::new("hi").with_property("a", Some("b c"))).unwrap();
     let publish = client.expect_publish();
     assert_eq!(
         publish.topic,
@@ -153,20 +135,13 @@ fn c2d_reaches_a_subscriber_and_is_completed_by_its_puback() {
             "devices/d/messages/devicebound/%24.mid={id}&%24.to=%2Fdevices%2Fd%2Fmessages%2FdeviceBound&iothub-ack=none&a=b%20c"
         )
     );
-    assert_eq!(
-        (publish.qos, publish.dup, &publish.payload[..]),
-        (QoS::AtLeastOnce, false, &b"hi"[..])
-    );
+    assert_eq!((publish.qos, publish.dup, &publish.payload[..]), (QoS::AtLeastOnce, false, &b"hi"[..]));
     assert_eq!(events.next("c2d")["state"], "queued");
     assert_eq!(events.next("c2d")["state"], "delivered");
     client.acknowledge(publish.pkid);
     let settled = events.next("c2d");
     assert_eq!(
-        (
-            &settled["state"],
-            &settled["message_id"],
-            &settled["delivery_count"]
-        ),
+        (&settled["state"], &settled["message_id"], &settled["delivery_count"]),
         (&json!("completed"), &json!(id), &json!(1))
     );
 }
@@ -189,8 +164,7 @@ fn a_kept_session_gets_its_messages_right_after_connack() {
     let (hub, events) = hub();
     let mut client = Client::connect(&hub, "d");
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
-    hub.send_c2d("d", CloudMessage::new("unacknowledged"))
-        .unwrap();
+    hub.send_c2d("d", CloudMessage::new("unacknowledged")).unwrap();
     let first = client.expect_publish();
     client.disconnect();
     events.next("disconnected");
@@ -199,15 +173,9 @@ fn a_kept_session_gets_its_messages_right_after_connack() {
     let (mut client, session_present) = Client::connect_with(&hub, "d", |_| ());
     assert!(session_present);
     let again = client.expect_publish();
-    assert_eq!(
-        (&again.payload[..], again.dup, again.pkid),
-        (&b"unacknowledged"[..], true, first.pkid)
-    );
+    assert_eq!((&again.payload[..], again.dup, again.pkid), (&b"unacknowledged"[..], true, first.pkid));
     let queued = client.expect_publish();
-    assert_eq!(
-        (&queued.payload[..], queued.dup),
-        (&b"while away"[..], false)
-    );
+    assert_eq!((&queued.payload[..], queued.dup), (&b"while away"[..], false));
     assert_ne!(queued.pkid, again.pkid);
 }
 
@@ -217,8 +185,7 @@ fn a_clean_session_starts_with_nothing_and_leaves_nothing() {
     let (mut client, session_present) = Client::connect_with(&hub, "d", |c| c.clean_session = true);
     assert!(!session_present);
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
-    hub.send_c2d("d", CloudMessage::new("kept by the hub"))
-        .unwrap();
+    hub.send_c2d("d", CloudMessage::new("kept by the hub")).unwrap();
     client.expect_publish();
     client.disconnect();
     events.next("disconnected");
@@ -226,17 +193,10 @@ fn a_clean_session_starts_with_nothing_and_leaves_nothing() {
     let (mut client, session_present) = Client::connect_with(&hub, "d", |_| ());
     assert!(!session_present);
     client.send(&Packet::PingReq);
-    assert_eq!(
-        client.receive(),
-        Some(Packet::PingResp),
-        "nothing before SUBSCRIBE"
-    );
+    assert_eq!(client.receive(), Some(Packet::PingResp), "nothing before SUBSCRIBE");
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
     let publish = client.expect_publish();
-    assert_eq!(
-        (&publish.payload[..], publish.dup),
-        (&b"kept by the hub"[..], false)
-    );
+    assert_eq!((&publish.payload[..], publish.dup), (&b"kept by the hub"[..], false));
     client.disconnect();
 
     let (_, session_present) = Client::connect_with(&hub, "d", |c| c.clean_session = true);
@@ -250,10 +210,7 @@ fn unsubscribing_ends_the_delivery() {
     let (hub, events) = hub();
     let mut client = Client::connect(&hub, "d");
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
-    client.send(&Packet::Unsubscribe(Unsubscribe {
-        pkid: 4,
-        topics: vec![DEVICEBOUND.into()],
-    }));
+    client.send(&Packet::Unsubscribe(Unsubscribe { pkid: 4, topics: vec![DEVICEBOUND.into()] }));
     assert_eq!(client.receive(), Some(Packet::UnsubAck(UnsubAck::new(4))));
     hub.send_c2d("d", CloudMessage::new("x")).unwrap();
     assert_eq!(events.next("c2d")["state"], "queued");
@@ -284,27 +241,16 @@ fn losing_the_session_on_demand_shows_in_the_next_connack() {
 
 #[test]
 fn an_unacknowledged_message_comes_again_on_a_live_connection() {
-    let timing = Timing {
-        c2d_lock: Duration::from_millis(400),
-        ..Timing::default()
-    };
-    let (hub, events) = start(Options {
-        timing,
-        ..Options::default().device("d")
-    });
+    let timing = Timing { c2d_lock: Duration::from_millis(400), ..Timing::default() };
+    let (hub, events) = start(Options { timing, ..Options::default().device("d") });
     let mut client = Client::connect(&hub, "d");
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
     hub.send_c2d("d", CloudMessage::new("x")).unwrap();
     let first = client.expect_publish();
     let second = client.expect_publish();
-    assert_eq!(
-        (&second.payload[..], second.dup),
-        (&b"x"[..], false),
-        "a new delivery, not a retransmission"
-    );
+    assert_eq!((&second.payload[..], second.dup), (&b"x"[..], false), "a new delivery, not a retransmission");
     assert_ne!(second.pkid, first.pkid);
-    let count =
-        |state: &'static str| events.find("c2d", |e| e["state"] == state)["delivery_count"].clone();
+    let count = |state: &'static str| events.find("c2d", |e| e["state"] == state)["delivery_count"].clone();
     assert_eq!(count("unlocked"), 1);
     assert_eq!(count("delivered"), 2);
     // The late one completes nothing; the id of the third delivery does.

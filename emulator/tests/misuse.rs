@@ -16,19 +16,10 @@ fn misuse_closes_and_sends_the_will() {
     let cases: Vec<(Packet, &str)> = vec![
         (Packet::Publish(qos2), "QoS 2"),
         (Packet::PubRec(PubRec::new(1)), "QoS 2"),
-        (
-            Packet::Publish(publish("telemetry", 1, "x")),
-            "'telemetry' is not a topic",
-        ),
-        (
-            Packet::Publish(publish("devices/e/messages/events/", 1, "x")),
-            "not a topic",
-        ),
+        (Packet::Publish(publish("telemetry", 1, "x")), "'telemetry' is not a topic"),
+        (Packet::Publish(publish("devices/e/messages/events/", 1, "x")), "not a topic"),
         (Packet::Publish(publish("$iothub/twin/GET/", 0, "")), "$rid"),
-        (
-            Packet::Publish(publish("devices/d/messages/events/a=b=c", 1, "x")),
-            "second '='",
-        ),
+        (Packet::Publish(publish("devices/d/messages/events/a=b=c", 1, "x")), "second '='"),
         (Packet::Connect(connect_packet(&hub, "d")), "second CONNECT"),
         (Packet::PingResp, "only a server"),
     ];
@@ -48,27 +39,11 @@ fn misuse_closes_and_sends_the_will() {
 #[test]
 fn unknown_filters_close_without_a_suback() {
     let (hub, events) = hub();
-    for filter in [
-        "foo/#",
-        "#",
-        "devices/d/messages/devicebound/+",
-        "devices/e/messages/devicebound/#",
-    ] {
+    for filter in ["foo/#", "#", "devices/d/messages/devicebound/+", "devices/e/messages/devicebound/#"] {
         let mut client = Client::connect(&hub, "d");
-        client.send_subscribe(
-            1,
-            &[
-                ("$iothub/twin/res/#", QoS::AtLeastOnce),
-                (filter, QoS::AtLeastOnce),
-            ],
-        );
+        client.send_subscribe(1, &[("$iothub/twin/res/#", QoS::AtLeastOnce), (filter, QoS::AtLeastOnce)]);
         client.expect_close();
-        assert!(
-            events.next("disconnected")["reason"]
-                .as_str()
-                .unwrap()
-                .contains(filter)
-        );
+        assert!(events.next("disconnected")["reason"].as_str().unwrap().contains(filter));
     }
 }
 
@@ -84,34 +59,14 @@ fn five_filters_are_granted_and_a_sixth_closes() {
         ("$iothub/methods/POST/reboot/#", QoS::AtLeastOnce),
     ];
     client.send_subscribe(7, &five);
-    let granted = [
-        QoS::AtMostOnce,
-        QoS::AtLeastOnce,
-        QoS::AtLeastOnce,
-        QoS::AtLeastOnce,
-        QoS::AtLeastOnce,
-    ];
-    let expected = SubAck::new(
-        7,
-        granted
-            .into_iter()
-            .map(SubscribeReasonCode::Success)
-            .collect(),
-    );
+    let granted = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::AtLeastOnce, QoS::AtLeastOnce, QoS::AtLeastOnce];
+    let expected = SubAck::new(7, granted.into_iter().map(SubscribeReasonCode::Success).collect());
     assert_eq!(client.receive(), Some(Packet::SubAck(expected)));
     client.send_subscribe(8, &five[..2]);
-    assert!(
-        matches!(client.receive(), Some(Packet::SubAck(_))),
-        "the same again is no sixth"
-    );
+    assert!(matches!(client.receive(), Some(Packet::SubAck(_))), "the same again is no sixth");
     client.send_subscribe(9, &[("$iothub/methods/POST/other/#", QoS::AtLeastOnce)]);
     client.expect_close();
-    assert!(
-        events.next("disconnected")["reason"]
-            .as_str()
-            .unwrap()
-            .contains("5")
-    );
+    assert!(events.next("disconnected")["reason"].as_str().unwrap().contains("5"));
 }
 
 #[test]
@@ -128,9 +83,7 @@ fn what_came_before_the_misuse_is_acknowledged() {
     let (hub, _events) = hub();
     let mut client = Client::connect(&hub, "d");
     let mut bytes = bytes::BytesMut::new();
-    publish("devices/d/messages/events/", 1, "good")
-        .write(&mut bytes)
-        .unwrap();
+    publish("devices/d/messages/events/", 1, "good").write(&mut bytes).unwrap();
     publish("nowhere", 2, "bad").write(&mut bytes).unwrap();
     client.send_bytes(&bytes);
     client.expect_puback(1);
@@ -140,12 +93,7 @@ fn what_came_before_the_misuse_is_acknowledged() {
 #[test]
 fn garbage_is_closed() {
     let (hub, events) = hub();
-    for bytes in [
-        &[0xf0, 0][..],
-        &[0x00, 0x00],
-        &[0x36, 0x05, 0, 1, b'a', 0, 1],
-        &[0x82, 0x02, 0, 1],
-    ] {
+    for bytes in [&[0xf0, 0][..], &[0x00, 0x00], &[0x36, 0x05, 0, 1, b'a', 0, 1], &[0x82, 0x02, 0, 1]] {
         let mut client = Client::connect(&hub, "d");
         client.send_bytes(bytes);
         client.expect_close();

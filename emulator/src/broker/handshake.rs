@@ -44,8 +44,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     broker: &Arc<Broker>,
 ) -> Option<Welcome> {
-<<<<<<< HEAD
-    let decided = match tokio::time::timeout(broker.connect_deadline, first_packet(stream)).await {
+    let decided = match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
         Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
         Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
@@ -59,33 +58,6 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             Err(Refusal::silent(Cause::new("protocol", format!("unreadable CONNECT: {unreadable:?}"))))
         }
     };
-=======
-    let decided =
-        match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
-            Err(_) => Err(Refusal::silent(Cause::new(
-                "no_connect",
-                "no CONNECT came in time",
-            ))),
-            Ok(None) => return None,
-            Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
-            Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new(
-                "protocol",
-                "the first packet was no CONNECT",
-            ))),
-            Ok(Some(Err(Unreadable::ProtocolLevel))) => Err(Refusal {
-                identity: None,
-                cause: Cause::new(
-                    "protocol_level",
-                    "only MQTT 3.1.1 (protocol level 4) is spoken here",
-                ),
-                return_code: Some(ConnectReturnCode::RefusedProtocolVersion as u8),
-            }),
-            Ok(Some(Err(unreadable))) => Err(Refusal::silent(Cause::new(
-                "protocol",
-                format!("unreadable CONNECT: {unreadable:?}"),
-            ))),
-        };
->>>>>>> emulator
     match decided {
         Ok(welcome) => {
             packet::write_connack(&mut stream.output, welcome.attached.session_present, 0);

@@ -59,9 +59,7 @@ impl Broker {
             return None;
         }
         let packet_id = entry.next_packet_id();
-        let delivery = entry
-            .c2d
-            .send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
+        let delivery = entry.c2d.send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
         self.settle(identity, "delivered", &delivery.message_id, delivery.count);
         if qos == 0 {
             entry.c2d.complete(packet_id);

@@ -69,13 +69,7 @@ impl Broker {
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(
-                rid.clone(),
-                Call {
-                    callee: identity.clone(),
-                    answer: sender,
-                },
-            );
+            .insert(rid.clone(), Call { callee: identity.clone(), answer: sender });
         let _forget = Forget(&self.methods, &rid);
         let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
         let command = Command::Publish { subject: Subject::Methods, topic, body };
@@ -125,21 +119,9 @@ impl Broker {
 
     /// An answer of a device; late and unknown ones are dropped silently.
     pub(crate) fn answer_method(&self, identity: &Identity, rid: &str, status: u16, body: Bytes) {
-<<<<<<< HEAD
         let mut waiting = self.methods.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.get(rid).is_some_and(|(callee, _)| callee == identity)
-            && let Some((_, sender)) = waiting.remove(rid)
-=======
-        let mut waiting = self
-            .methods
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if waiting
-            .get(rid)
-            .is_some_and(|call| call.callee == *identity)
+        if waiting.get(rid).is_some_and(|call| call.callee == *identity)
             && let Some(call) = waiting.remove(rid)
->>>>>>> emulator
         {
             // The caller may have gone.
             let _ = call.answer.send((status, body));

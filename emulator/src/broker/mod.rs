@@ -42,24 +42,12 @@ pub(crate) struct State {
 }
 
 impl Broker {
-<<<<<<< HEAD
-    pub(crate) fn new(authority: Authority, registry: Registry, connect_deadline: Duration) -> Self {
-        Self {
-            authority,
-            events: EventBus::default(),
-            connect_deadline,
-            state: Mutex::new(State { registry, waiting: Waiting::default() }),
-=======
     pub(crate) fn new(authority: Authority, registry: Registry, timing: Timing) -> Self {
         Self {
             authority,
             events: EventBus::default(),
             timing,
-            state: Mutex::new(State {
-                registry,
-                waiting: Waiting::default(),
-            }),
->>>>>>> emulator
+            state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),
         }

@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::*;
 
 fn vectors(area: &str) -> Vec<(Value, Value)> {
-    let all: Vec<Value> =
-        serde_json::from_str(include_str!("../../../tests/vectors/vectors.json")).unwrap();
+    let all: Vec<Value> = serde_json::from_str(include_str!("../../../tests/vectors/vectors.json")).unwrap();
     let found: Vec<_> = all
         .iter()
         .filter(|vector| vector["area"] == area)
@@ -26,21 +25,9 @@ fn user_names_are_read_as_the_vectors_say() {
             continue;
         }
         let username = result.unwrap();
-        assert_eq!(
-            username.identity.device_id(),
-            expected["device_id"],
-            "{input}"
-        );
-        assert_eq!(
-            username.identity.module_id().unwrap_or(""),
-            expected["module_id"],
-            "{input}"
-        );
-        assert_eq!(
-            username.model_id.as_deref(),
-            expected["model_id"].as_str(),
-            "{input}"
-        );
+        assert_eq!(username.identity.device_id(), expected["device_id"], "{input}");
+        assert_eq!(username.identity.module_id().unwrap_or(""), expected["module_id"], "{input}");
+        assert_eq!(username.model_id.as_deref(), expected["model_id"].as_str(), "{input}");
     }
 }
 
@@ -77,9 +64,7 @@ fn user_names_beyond_the_vectors() {
         ("h/a b/?api-version=2021-04-12", None),
         ("", None),
     ] {
-        let identity = parse_username(text)
-            .ok()
-            .map(|username| username.identity.to_string());
+        let identity = parse_username(text).ok().map(|username| username.identity.to_string());
         assert_eq!(identity.as_deref(), expected, "{text}");
     }
     assert!(parse_username(&format!("h/{}/?api-version=2021-04-12", "d".repeat(129))).is_err());
@@ -98,11 +83,7 @@ fn filters_are_classified_as_the_vectors_say() {
             "c2d" => Some(Subject::C2d),
             _ => None,
         };
-        assert_eq!(
-            classify_filter(&identity, input.as_str().unwrap()),
-            expected,
-            "{input}"
-        );
+        assert_eq!(classify_filter(&identity, input.as_str().unwrap()), expected, "{input}");
     }
 }
 
@@ -111,43 +92,23 @@ fn filters_beyond_the_vectors() {
     let device = Identity::device("d");
     let module = Identity::module("d", "m");
     for (identity, filter, expected) in [
-        (
-            &device,
-            "$iothub/twin/PATCH/properties/desired/#",
-            Some(Subject::Desired),
-        ),
+        (&device, "$iothub/twin/PATCH/properties/desired/#", Some(Subject::Desired)),
         (&device, "$iothub/methods/POST/#", Some(Subject::Methods)),
-        (
-            &device,
-            "$iothub/methods/POST/reboot/#",
-            Some(Subject::Methods),
-        ),
+        (&device, "$iothub/methods/POST/reboot/#", Some(Subject::Methods)),
         (&device, "$iothub/methods/POST/+/#", None),
-        (
-            &device,
-            "devices/d/messages/devicebound/#",
-            Some(Subject::C2d),
-        ),
+        (&device, "devices/d/messages/devicebound/#", Some(Subject::C2d)),
         (&device, "devices/d/messages/devicebound/+", None),
         (&device, "devices/D/messages/devicebound/#", None),
         (&device, "devices/dd/messages/devicebound/#", None),
         (&device, "devices/+/messages/devicebound/#", None),
         (&device, "devices/d/messages/events/#", None),
         (&device, "#", None),
-        (
-            &module,
-            "devices/d/modules/m/inputs/#",
-            Some(Subject::Inputs),
-        ),
+        (&module, "devices/d/modules/m/inputs/#", Some(Subject::Inputs)),
         (&module, "devices/d/modules/m/#", Some(Subject::Inputs)),
         (&module, "devices/d/modules/other/#", None),
         (&module, "devices/d/messages/devicebound/#", None),
     ] {
-        assert_eq!(
-            classify_filter(identity, filter),
-            expected,
-            "{identity} {filter}"
-        );
+        assert_eq!(classify_filter(identity, filter), expected, "{identity} {filter}");
     }
 }
 
@@ -163,22 +124,10 @@ fn topics_are_classified() {
         (&device, "devices/d/messages/eventsx", None),
         (&device, "devices/e/messages/events/", None),
         (&device, "devices/d/modules/m/messages/events/", None),
-        (
-            &module,
-            "devices/d/modules/m/messages/events/%24.on=o",
-            telemetry("%24.on=o"),
-        ),
+        (&module, "devices/d/modules/m/messages/events/%24.on=o", telemetry("%24.on=o")),
         (&module, "devices/d/messages/events/", None),
-        (
-            &device,
-            "$iothub/twin/GET/?$rid=7",
-            Some(Request::TwinGet { rid: "7" }),
-        ),
-        (
-            &device,
-            "$iothub/twin/GET?$rid=7",
-            Some(Request::TwinGet { rid: "7" }),
-        ),
+        (&device, "$iothub/twin/GET/?$rid=7", Some(Request::TwinGet { rid: "7" })),
+        (&device, "$iothub/twin/GET?$rid=7", Some(Request::TwinGet { rid: "7" })),
         (&device, "$iothub/twin/GET/?$rid=", None),
         (&device, "$iothub/twin/GET/", None),
         (
@@ -186,84 +135,41 @@ fn topics_are_classified() {
             "$iothub/twin/PATCH/properties/reported/?$version=3&$rid=7",
             Some(Request::TwinReport { rid: Some("7") }),
         ),
-        (
-            &device,
-            "$iothub/twin/PATCH/properties/reported/",
-            Some(Request::TwinReport { rid: None }),
-        ),
-        (
-            &device,
-            "$iothub/twin/PATCH/properties/desired/?$rid=7",
-            None,
-        ),
+        (&device, "$iothub/twin/PATCH/properties/reported/", Some(Request::TwinReport { rid: None })),
+        (&device, "$iothub/twin/PATCH/properties/desired/?$rid=7", None),
         (
             &device,
             "$iothub/methods/res/200/?$rid=1&$random&$version=2",
-            Some(Request::MethodAnswer {
-                status: 200,
-                rid: "1",
-            }),
+            Some(Request::MethodAnswer { status: 200, rid: "1" }),
         ),
         (&device, "$iothub/methods/res/ok/?$rid=1", None),
         (&device, "telemetry", None),
     ] {
-        assert_eq!(
-            classify_topic(identity, topic).ok(),
-            expected,
-            "{identity} {topic}"
-        );
+        assert_eq!(classify_topic(identity, topic).ok(), expected, "{identity} {topic}");
     }
 }
 
 #[test]
 fn a_bag_becomes_system_and_application_properties() {
-    let bag =
-        "%24.mid=1234&$.ct=application%2Fjson&$.new=x&prop1&prop2=&prop3=a%20string&p+4=1+1/rest=x";
+    let bag = "%24.mid=1234&$.ct=application%2Fjson&$.new=x&prop1&prop2=&prop3=a%20string&p+4=1+1/rest=x";
     let properties = parse_events_bag(bag).unwrap();
-    let system: Vec<_> = properties
-        .system
-        .iter()
-        .map(|(name, value)| (name.as_ref(), value.as_str()))
-        .collect();
-    assert_eq!(
-        system,
-        [
-            ("message-id", "1234"),
-            ("content-type", "application/json"),
-            ("$.new", "x")
-        ]
-    );
-    let application: Vec<_> = properties
-        .application
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_deref()))
-        .collect();
+    let system: Vec<_> =
+        properties.system.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
+    assert_eq!(system, [("message-id", "1234"), ("content-type", "application/json"), ("$.new", "x")]);
+    let application: Vec<_> =
+        properties.application.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
     assert_eq!(
         application,
-        [
-            ("prop1", None),
-            ("prop2", Some("")),
-            ("prop3", Some("a string")),
-            ("p+4", Some("1+1"))
-        ]
+        [("prop1", None), ("prop2", Some("")), ("prop3", Some("a string")), ("p+4", Some("1+1"))]
     );
     let counted = "1234".len() + "application/json".len() + "x".len();
-    assert_eq!(
-        properties.size,
-        counted + "prop1prop2prop3a stringp+41+1".len()
-    );
+    assert_eq!(properties.size, counted + "prop1prop2prop3a stringp+41+1".len());
 }
 
 #[test]
 fn the_later_of_two_equal_names_wins() {
     let properties = parse_events_bag("a=1&b=2&a=3").unwrap();
-    assert_eq!(
-        properties.application,
-        [
-            ("a".into(), Some("3".into())),
-            ("b".into(), Some("2".into()))
-        ]
-    );
+    assert_eq!(properties.application, [("a".into(), Some("3".into())), ("b".into(), Some("2".into()))]);
 }
 
 #[test]

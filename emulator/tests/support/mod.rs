@@ -18,9 +18,7 @@ use rumqttc::mqttbytes::v4::{
 use rumqttc::mqttbytes::{Error as CodecError, QoS};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use serde_json::Value;
 
 /// Long enough for a loaded machine; only a failing test waits for it.
@@ -38,10 +36,7 @@ impl Events {
 
     pub(crate) fn find(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let event = self
-                .0
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|_| panic!("no event {name}"));
+            let event = self.0.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no event {name}"));
             if event["event"] == name && wanted(&event) {
                 return event;
             }
@@ -59,10 +54,7 @@ pub(crate) fn start(options: Options) -> (Hub, Events) {
 }
 
 pub(crate) fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// A token of `id` that ends in `life` seconds.
@@ -74,19 +66,12 @@ pub(crate) fn token(hub: &Hub, id: &str, life: i64) -> String {
         resource.push_str("/modules/");
         resource.push_str(&module);
     }
-    sas::token(
-        &sas::encode_resource(&resource),
-        &key,
-        unix_now().saturating_add_signed(life),
-        None,
-    )
+    sas::token(&sas::encode_resource(&resource), &key, unix_now().saturating_add_signed(life), None)
 }
 
 pub(crate) fn roots(hub: &Hub) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(hub.ca_pem().as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(hub.ca_pem().as_bytes()).unwrap()).unwrap();
     roots
 }
 
@@ -97,10 +82,7 @@ pub(crate) struct Tls {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self {
-            versions: rustls::ALL_VERSIONS,
-            identity: None,
-        }
+        Self { versions: rustls::ALL_VERSIONS, identity: None }
     }
 }
 
@@ -113,9 +95,7 @@ pub(crate) fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
         .unwrap()
         .with_root_certificates(roots(hub));
     let config = match tls.identity {
-        Some((certificate, key)) => builder
-            .with_client_auth_cert(vec![certificate], key)
-            .unwrap(),
+        Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
         None => builder.with_no_client_auth(),
     };
     let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
@@ -133,10 +113,7 @@ pub(crate) struct Client {
 impl Client {
     /// TLS without a CONNECT.
     pub(crate) fn open(hub: &Hub, tls: Tls) -> Self {
-        Self {
-            stream: secure(hub, hub.mqtt_address(), tls),
-            input: BytesMut::new(),
-        }
+        Self { stream: secure(hub, hub.mqtt_address(), tls), input: BytesMut::new() }
     }
 
     /// Connects `id` with its key, a kept session and no last will.
@@ -145,19 +122,12 @@ impl Client {
     }
 
     /// As [`Client::connect`] with a changed CONNECT; also whether the session was there.
-    pub(crate) fn connect_with(
-        hub: &Hub,
-        id: &str,
-        change: impl FnOnce(&mut Connect),
-    ) -> (Self, bool) {
+    pub(crate) fn connect_with(hub: &Hub, id: &str, change: impl FnOnce(&mut Connect)) -> (Self, bool) {
         let mut client = Self::open(hub, Tls::default());
         let mut connect = connect_packet(hub, id);
         change(&mut connect);
         client.send(&Packet::Connect(connect));
-        let ConnAck {
-            session_present,
-            code,
-        } = client.expect_connack();
+        let ConnAck { session_present, code } = client.expect_connack();
         assert_eq!(code as u8, 0, "CONNACK");
         (client, session_present)
     }
@@ -170,10 +140,7 @@ impl Client {
 
     /// The hub may close while this writes: what it did is read afterwards.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
-        let _ = self
-            .stream
-            .write_all(bytes)
-            .and_then(|()| self.stream.flush());
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
     /// The next packet; `None` where the hub closed the connection.
@@ -231,19 +198,13 @@ impl Client {
 
     pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) {
         self.send_subscribe(1, &[(filter, qos)]);
-        let granted = if qos == QoS::AtMostOnce {
-            QoS::AtMostOnce
-        } else {
-            QoS::AtLeastOnce
-        };
+        let granted = if qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let expected = SubAck::new(1, vec![SubscribeReasonCode::Success(granted)]);
         assert_eq!(self.receive(), Some(Packet::SubAck(expected)));
     }
 
     pub(crate) fn send_subscribe(&mut self, id: u16, filters: &[(&str, QoS)]) {
-        let filters = filters
-            .iter()
-            .map(|(path, qos)| SubscribeFilter::new((*path).to_owned(), *qos));
+        let filters = filters.iter().map(|(path, qos)| SubscribeFilter::new((*path).to_owned(), *qos));
         let mut subscribe = Subscribe::new_many(filters);
         subscribe.pkid = id;
         self.send(&Packet::Subscribe(subscribe));
@@ -264,11 +225,7 @@ impl Client {
 }
 
 pub(crate) fn publish(topic: &str, id: u16, body: &str) -> Publish {
-    let qos = if id == 0 {
-        QoS::AtMostOnce
-    } else {
-        QoS::AtLeastOnce
-    };
+    let qos = if id == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
     let mut publish = Publish::new(topic, qos, body);
     publish.pkid = id;
     publish
