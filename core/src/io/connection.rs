@@ -377,7 +377,7 @@ impl Connection {
 
     /// Ends the client if it was closed and has nothing left to send, or no time.
     fn close_if_done(&mut self, now: Instant) {
-        let mut orders = lock(&self.shared.orders);
+        let orders = lock(&self.shared.orders);
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
         let queued = lock(&self.shared.session).queued().0;
         let done = match self.phase {
@@ -393,29 +393,47 @@ impl Connection {
         if !done {
             return;
         }
-        let close = orders.close.take();
+        drop(orders);
+        self.end();
+    }
+
+    /// Completes everything, and says that nothing follows.
+    fn end(&mut self) {
+        let mut orders = lock(&self.shared.orders);
+        orders.ended = true;
+        let (connect, close) = (orders.connect.take(), orders.close.take());
         drop(orders);
         if let Phase::Open(open) = &mut self.phase {
             open.wire.shut();
         }
         self.phase = Phase::Ended;
         let mut session = lock(&self.shared.session);
+        let unfinished = session.queued().0;
         session.stop();
         session.close();
         drop(session);
-        self.collect(now);
-        if let Some(done) = self.connecting.take() {
+        self.collect(Instant::now());
+        for done in self.connecting.take().into_iter().chain(connect) {
             self.jobs.push_back(Job::Done(done, Err(Error::closed())));
         }
         self.say(ConnectionState::Closed, Some(Cause::ClosedByUs), "closed by the application".into());
         for done in close.into_iter().flat_map(|close| close.done) {
-            let result: Result<Answer> = match queued {
+            let result: Result<Answer> = match unfinished {
                 0 => Ok(Answer::Done),
                 n => Err(Error::new(ErrorKind::Timeout, format!("closed with {n} operations unfinished"))),
             };
             self.jobs.push_back(Job::Done(done, result));
         }
         self.jobs.push_back(Job::End);
+    }
+
+    /// Nobody will give it a turn again.
+    pub(super) fn abandon(&mut self) {
+        if !self.has_ended() {
+            self.shared.refuse_more();
+            self.end();
+            self.shared.strand.push(&mut self.jobs);
+        }
     }
 }
 

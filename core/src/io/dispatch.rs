@@ -52,6 +52,8 @@ struct Queue {
     scheduled: bool,
     /// Only completions run any more.
     muted: bool,
+    /// The last job is running.
+    ending: bool,
     ended: bool,
 }
 
@@ -190,6 +192,7 @@ impl Strand {
                 }
             }
             Job::End => {
+                lock(&self.queue).ending = true;
                 let handlers = std::mem::take(&mut *lock(&self.handlers));
                 drop(handlers);
                 lock(&self.parked).clear();
@@ -256,7 +259,8 @@ impl Strand {
             rest.into_iter().rev().for_each(|jobs| self.run_batch(jobs));
         }
         let mut queue = lock(&self.queue);
-        while !queue.ended {
+        // What a handler owns may free the client when it is dropped, which is the last thing that is done.
+        while !queue.ended && !(inside && queue.ending) {
             if inside && !queue.jobs.is_empty() {
                 let batch = std::mem::take(&mut queue.jobs);
                 drop(queue);

@@ -32,6 +32,16 @@ impl fmt::Debug for Driver {
     }
 }
 
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // On the thread for all clients it is dropped early only by a panic. Who waits for the client
+        // there learns that it is over.
+        if self.shared.strand.is_pooled() {
+            self.connection.abandon();
+        }
+    }
+}
+
 impl Driver {
     pub(crate) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
         Self { connection, shared, registered: None, sleep: None }
