@@ -40,10 +40,9 @@ pub const TABLE: &[Contender] = &[
         window: 100,
         role: Role::Ours,
     },
-    // To write in peers/iothub.c: the threaded client, a completion per message. Then: Driver::Program("iothub", &[]).
     Contender {
         name: "iothub-mqtt C, threaded, a completion each",
-        driver: Driver::ToWrite("peers/iothub.c"),
+        driver: Driver::Program("iothub", &[]),
         window: 100,
         role: Role::Ours,
     },
