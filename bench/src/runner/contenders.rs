@@ -17,8 +17,6 @@ pub enum Driver {
     Rust(&'static str),
     /// A program in `target/bench`, with arguments of its own; left out when it was not built.
     Program(&'static str, &'static [&'static str]),
-    /// Somebody has yet to write it: what it will be.
-    ToWrite(&'static str),
 }
 
 /// What a row of the table is compared with, or for.

@@ -239,10 +239,6 @@ impl Strand {
         lock(&self.queue).muted = true;
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        lock(&self.queue).ended
-    }
-
     /// Returns when `Job::End` has run. Inside one of the strand's own callbacks it runs what is
     /// left here, on this thread; elsewhere it waits for the thread that does.
     pub(super) fn wait_ended(&self) {
