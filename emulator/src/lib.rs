@@ -20,6 +20,7 @@ mod registry;
 mod scratch;
 mod send;
 mod server;
+mod setup;
 mod time;
 mod tls;
 mod twins;

@@ -101,10 +101,8 @@ impl Broker {
 
     async fn wait_for_subscriber(&self, identity: &Identity, deadline: Instant) -> Result<(), HubError> {
         loop {
+            // Made before the look: it sees everybody who arrives from here on.
             let arrival = self.methods.arrivals.notified();
-            tokio::pin!(arrival);
-            // Registered before the look, so that nobody arrives unseen between the two.
-            arrival.as_mut().enable();
             if self.state().registry.get(identity).is_none() {
                 return Err(HubError::not_found(identity));
             }
