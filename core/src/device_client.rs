@@ -256,7 +256,7 @@ mod tests {
         client.on_status(Some(Box::new(move |_| {
             let _ = &frees;
         })));
-        let _ = client.close(Duration::ZERO).unwrap();
+        drop(client.close(Duration::ZERO).unwrap());
         freed.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
@@ -270,7 +270,7 @@ mod tests {
             let again = inner.close(Duration::ZERO).map(drop);
             sender.send((again.unwrap_err().kind(), inner.connect().map(drop).unwrap_err().kind())).unwrap();
         })));
-        let _ = client.close(Duration::ZERO).unwrap();
+        drop(client.close(Duration::ZERO).unwrap());
         let refusal = refusals.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(refusal, (ErrorKind::Closed, ErrorKind::Closed));
     }

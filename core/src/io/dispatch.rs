@@ -256,7 +256,7 @@ impl Strand {
         }
         let mut queue = lock(&self.queue);
         // What a handler owns may free the client when it is dropped, which is the last thing that is done.
-        while !queue.ended && !(inside && queue.ending) {
+        while !(queue.ended || inside && queue.ending) {
             if inside && !queue.jobs.is_empty() {
                 let batch = std::mem::take(&mut queue.jobs);
                 drop(queue);

@@ -1,0 +1,8 @@
+//! The programs of `tests/c`: each compiled as C11 and as C++17 with every warning an error, linked with
+//! the library, and run plainly and under valgrind against a local hub of its own.
+
+mod build;
+mod lab;
+mod run;
+
+mod simple;
