@@ -13,8 +13,6 @@ use crate::time::round_trip_text;
 
 const MAX_QUEUE: usize = 50;
 const MAX_BODY: usize = 64 * 1024;
-/// How long a message that was sent waits for its PUBACK before it is sent again.
-pub(crate) const LOCK: Duration = Duration::from_secs(60);
 /// The hub's default time to live.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
@@ -181,10 +179,10 @@ impl Queue {
         self.entries.iter().filter_map(|entry| entry.lock.map(|lock| lock.until)).min()
     }
 
-    /// The next message to send, locked under `packet_id`.
-    pub(crate) fn send_next(&mut self, packet_id: u16, now: Instant) -> Option<Delivery> {
+    /// The next message to send, locked under `packet_id` until `until`.
+    pub(crate) fn send_next(&mut self, packet_id: u16, until: Instant) -> Option<Delivery> {
         let entry = self.entries.iter_mut().find(|entry| entry.lock.is_none())?;
-        entry.lock = Some(Lock { packet_id, until: now + LOCK });
+        entry.lock = Some(Lock { packet_id, until });
         entry.delivery.count += 1;
         Some(entry.delivery.clone())
     }
@@ -193,12 +191,13 @@ impl Queue {
         self.entries.iter().any(|entry| entry.lock.is_none())
     }
 
-    /// The messages of a resumed session that were sent and not acknowledged, to be sent again.
-    pub(crate) fn resend(&mut self, now: Instant) -> Vec<(u16, Delivery)> {
+    /// The messages of a resumed session that were sent and not acknowledged, to be sent again
+    /// and locked anew.
+    pub(crate) fn resend(&mut self, until: Instant) -> Vec<(u16, Delivery)> {
         let mut again = Vec::new();
         for entry in &mut self.entries {
             if let Some(lock) = &mut entry.lock {
-                lock.until = now + LOCK;
+                lock.until = until;
                 entry.delivery.count += 1;
                 again.push((lock.packet_id, entry.delivery.clone()));
             }

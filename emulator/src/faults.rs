@@ -8,10 +8,29 @@ use crate::error::HubError;
 use crate::identity::Identity;
 
 /// A fault that a test or a person asks for.
+///
+/// | `fault` | what happens | goes with |
+/// |---|---|---|
+/// | `drop` | the socket is closed without a packet | `after_messages` |
+/// | `lose_session` (`drop_and_lose_session`) | `drop`, and the stored session is forgotten | `after_messages` |
+/// | `expire` | closed as if the token had expired | |
+/// | `take_over` | closed as if another connection of the identity had come | |
+/// | `truncate` | half a packet is sent, then `drop` | |
+/// | `corrupt` | bytes are sent that are no packet | |
+/// | `half_open` | nothing is read or answered, the socket stays open | `for_ms`, else for ever |
+/// | `delay` | what comes is taken at once and answered when the time is over | `for_ms` |
+/// | `slow_reader` | 16 bytes are read every 10 ms | `for_ms` |
+/// | `refuse` | CONNECT is answered with a refusing CONNACK | `code`, `for_ms` |
+/// | `throttle` | twin requests are answered with 429 | `for_ms` |
+///
+/// A fault reaches the live connections that it is for at once, which counts as one use of `count`
+/// however many they are; what is left of `count` waits for connections that are made later, one
+/// use for each. `refuse` and `throttle` count requests; with `for_ms` and no `count` they hold for
+/// that time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// See [`FaultKind`].
+    /// Which one; see above.
     pub fault: String,
     /// `ID`, `ID/MODULE` or `*` for everybody.
     #[serde(default = "everybody")]

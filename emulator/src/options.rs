@@ -30,6 +30,21 @@ pub struct IdentityOptions {
     pub credential: CredentialOptions,
 }
 
+/// Times that a test may not want to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a client may take from TCP to CONNECT; 60 s.
+    pub connect_deadline: Duration,
+    /// How long a C2D message waits for its PUBACK before it is sent again; IoT Hub's minute.
+    pub c2d_lock: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { connect_deadline: Duration::from_secs(60), c2d_lock: Duration::from_secs(60) }
+    }
+}
+
 /// Everything has a default that suits a test: loopback, free ports, a directory that goes away.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -46,8 +61,7 @@ pub struct Options {
     pub certs: Option<PathBuf>,
     /// The host name of connection strings and of the certificate.
     pub name: String,
-    /// How long a client may take from TCP to CONNECT.
-    pub connect_deadline: Duration,
+    pub timing: Timing,
 }
 
 impl Default for Options {
@@ -59,7 +73,7 @@ impl Default for Options {
             identities: Vec::new(),
             certs: None,
             name: "localhost".to_owned(),
-            connect_deadline: Duration::from_secs(60),
+            timing: Timing::default(),
         }
     }
 }

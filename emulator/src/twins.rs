@@ -64,6 +64,22 @@ impl Section {
     }
 }
 
+/// An accepted change of the desired properties.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Desired {
+    pub(crate) patch: Object,
+    pub(crate) version: u64,
+}
+
+impl Desired {
+    /// What the device is told.
+    pub(crate) fn notification(&self) -> Value {
+        let mut object = self.patch.clone();
+        object.insert("$version".into(), self.version.into());
+        object.into()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Twin {
     desired: Section,
@@ -102,10 +118,10 @@ impl Twin {
         Ok(version)
     }
 
-    /// A back-end's change of the desired properties; the notification for the device.
+    /// A back-end's change of the desired properties.
     ///
     /// `$version` and `$metadata` in it are ignored, as they come back from a GET.
-    pub(crate) fn desire(&mut self, patch: &Object, replace: bool, now: &str) -> Result<Value, String> {
+    pub(crate) fn desire(&mut self, patch: &Object, replace: bool, now: &str) -> Result<Desired, String> {
         let mut patch = patch.clone();
         patch.retain(|name, _| name != "$version" && name != "$metadata");
         let version = match replace {
@@ -113,8 +129,7 @@ impl Twin {
             false => self.desired.apply(&patch, now)?,
         };
         self.version += 1;
-        patch.insert("$version".into(), version.into());
-        Ok(patch.into())
+        Ok(Desired { patch, version })
     }
 
     pub(crate) fn tag(&mut self, patch: &Object, replace: bool) -> Result<(), String> {

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use super::expiry::Expiries;
 use super::limits::{Limits, Load};
 use super::packet::{self, Publish, QoS};
-use super::slot::{Kind, Progress, Request, Slot};
+use super::slot::{Completed, Kind, Progress, Request, Slot, packet_id};
 use crate::error::{Error, ErrorKind};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,12 +30,6 @@ pub struct Refused<T> {
     pub tag: T,
 }
 
-/// A completed operation.
-pub(super) struct Completed<T> {
-    pub id: u16,
-    pub tag: T,
-}
-
 pub(super) struct Outbox<T> {
     limits: Limits,
     slots: VecDeque<Slot<T>>,
@@ -50,10 +44,6 @@ pub(super) struct Outbox<T> {
     in_flight: Load,
     chunk: BytesMut,
     expiries: Expiries,
-}
-
-pub(super) fn packet_id(seq: u64) -> u16 {
-    ((seq - 1) % 65_535 + 1) as u16
 }
 
 fn find<T>(slots: &VecDeque<Slot<T>>, base: u64, seq: u64) -> Option<&Slot<T>> {
@@ -214,10 +204,10 @@ impl<T> Outbox<T> {
         self.slots.iter().any(|slot| slot.sent && slot.progress != Progress::Done)
     }
 
-    /// The server has kept nothing, so nothing counts as sent.
+    /// The server has kept nothing, so nothing counts as sent but what this connection has sent.
     pub(super) fn session_lost(&mut self) {
         for slot in &mut self.slots {
-            slot.sent = false;
+            slot.sent = slot.progress == Progress::InFlight;
         }
     }
 
@@ -275,12 +265,14 @@ impl<T> Outbox<T> {
         self.next_message().is_some()
     }
 
-    /// Appends PUBLISH packets while the window has room and `out` is below `budget`.
-    /// `done` gets the QoS 0 messages, which are complete by being written.
+    /// Appends PUBLISH packets while the window has room and `out` is below `budget`. `resumed` is
+    /// whether the server has said which session it is, so that DUP has a meaning; `done` gets the
+    /// QoS 0 messages, which are complete by being written.
     pub(super) fn write_messages(
         &mut self,
         out: &mut BytesMut,
         budget: usize,
+        resumed: bool,
         mut done: impl FnMut(Completed<T>),
     ) {
         while out.len() < budget && self.has_message() {
@@ -295,7 +287,7 @@ impl<T> Outbox<T> {
                     done(Completed { id: packet_id(seq), tag });
                 }
             } else {
-                if slot.sent {
+                if slot.sent && resumed {
                     out[start] |= packet::DUP;
                 }
                 slot.sent = true;

@@ -22,8 +22,9 @@ use super::event::{Drain, Event, Fault, Outcome, Settings, State};
 use super::inbound::{Delivery, Inbound};
 use super::keep_alive::KeepAlive;
 use super::limits::Limits;
-use super::outbox::{Completed, Outbox, Refused};
+use super::outbox::{Outbox, Refused};
 use super::packet::{self, Connect, Publish, QoS};
+use super::slot::Completed;
 use super::slot::Request;
 use super::subscriptions::Subscriptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -161,9 +162,6 @@ impl<T> Session<T> {
         self.state = State::Handshake;
         // Messages may follow CONNECT at once only if none of them can be a retransmission.
         self.pipelining = self.settings.pipelined && (self.clean_session || !self.outbox.has_sent());
-        if self.pipelining {
-            self.outbox.session_lost();
-        }
         Ok(())
     }
 
@@ -171,8 +169,10 @@ impl<T> Session<T> {
     pub fn stop(&mut self) {
         if self.state != State::Down && self.hello.is_empty() && !self.answered {
             // The server may have begun a new session and said so in a CONNACK that was lost. On
-            // the next connection it will call that session present, and know no subscription.
+            // the next connection it will call that session present, know no subscription, and use
+            // its packet ids for other messages.
             self.subscriptions.server_forgot();
+            self.inbound.session_lost();
         }
         self.state = State::Down;
         self.answered = false;
@@ -268,7 +268,7 @@ impl<T> Session<T> {
             self.outbox.write_requests(out);
         }
         if self.sends_messages() {
-            self.outbox.write_messages(out, WRITE_BUDGET, |Completed { id, tag }| {
+            self.outbox.write_messages(out, WRITE_BUDGET, self.greeted, |Completed { id, tag }| {
                 self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Published) });
             });
         }

@@ -73,3 +73,14 @@ impl<T> Slot<T> {
         (self.tag.take(), std::mem::take(&mut self.packet).len())
     }
 }
+
+/// A completed operation.
+pub(super) struct Completed<T> {
+    pub id: u16,
+    pub tag: T,
+}
+
+/// The id of the operation with this sequence number; the first is 1.
+pub(super) fn packet_id(seq: u64) -> u16 {
+    ((seq - 1) % 65_535 + 1) as u16
+}

@@ -103,6 +103,24 @@ fn a_message_of_qos_2_comes_again_until_it_is_acknowledged() {
 }
 
 #[test]
+fn ids_of_a_session_that_may_be_gone_mark_no_copies() {
+    let mut peer = Peer::with_window(1);
+    peer.connect(false);
+    peer.message(4, "c2d", QoS::ExactlyOnce);
+    let (_, delivery) = received(&mut peer);
+    peer.session.acknowledge(delivery.unwrap()).unwrap();
+    assert_eq!(peer.sent(), ["PUBREC 4"]);
+    peer.drop_connection();
+    peer.start(&super::peer::connect());
+    assert_eq!(peer.sent(), ["CONNECT"]);
+    // The CONNACK that announces a new session is lost.
+    peer.drop_connection();
+    peer.connect(true);
+    peer.message(4, "another", QoS::ExactlyOnce);
+    assert_eq!(peer.events(), ["message another"]);
+}
+
+#[test]
 fn a_server_that_breaks_mqtt_is_left_and_nothing_is_lost() {
     let hostile: [&[u8]; 18] = [
         &[0x40, 2, 0, 9],                   // PUBACK for nothing

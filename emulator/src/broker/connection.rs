@@ -116,6 +116,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         loop {
+            // What was asked for before a packet came takes effect before it.
+            if !matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+                return;
+            }
+            while let Ok(command) = commands.try_recv() {
+                if let Err(end) = self.obey(command) {
+                    return self.end(end).await;
+                }
+            }
             let now = Instant::now();
             if !self.disruption.is_half_open(now)
                 && let Err(end) = self.parse()

@@ -44,7 +44,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     broker: &Arc<Broker>,
 ) -> Option<Welcome> {
-    let decided = match tokio::time::timeout(broker.connect_deadline, first_packet(stream)).await {
+    let decided = match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
         Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
         Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
@@ -82,6 +82,10 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut Stream<S>,
 ) -> Option<Result<Packet, Unreadable>> {
     loop {
+        // Whatever else it is, the rest of it need not be waited for.
+        if stream.input.first().is_some_and(|first| *first != 0x10) {
+            return Some(Err(Unreadable::Malformed("it is none".into())));
+        }
         if let Some(result) = packet::read(&mut stream.input).transpose() {
             return Some(result);
         }

@@ -59,7 +59,7 @@ impl Broker {
             return None;
         }
         let packet_id = entry.next_packet_id();
-        let delivery = entry.c2d.send_next(packet_id, Instant::now())?;
+        let delivery = entry.c2d.send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
         self.settle(identity, "delivered", &delivery.message_id, delivery.count);
         if qos == 0 {
             entry.c2d.complete(packet_id);
@@ -81,7 +81,7 @@ impl Broker {
         }
         self.expire(identity, entry.c2d.expired(Timestamp::now()));
         self.requeue(identity, entry.c2d.unlock_overdue(Instant::now()));
-        let again = entry.c2d.resend(Instant::now());
+        let again = entry.c2d.resend(Instant::now() + self.timing.c2d_lock);
         for (_, delivery) in &again {
             self.settle(identity, "delivered", &delivery.message_id, delivery.count);
         }

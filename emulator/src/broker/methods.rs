@@ -18,9 +18,16 @@ use crate::registry::Command;
 
 const MAX_PAYLOAD: usize = 128 * 1024;
 
+#[derive(Debug)]
+struct Call {
+    callee: Identity,
+    answer: oneshot::Sender<(u16, Bytes)>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    waiting: Mutex<HashMap<String, (Identity, oneshot::Sender<(u16, Bytes)>)>>,
+    /// By request id.
+    waiting: Mutex<HashMap<String, Call>>,
     /// Somebody connected or subscribed.
     pub(super) arrivals: Notify,
 }
@@ -62,7 +69,7 @@ impl Broker {
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(rid.clone(), (identity.clone(), sender));
+            .insert(rid.clone(), Call { callee: identity.clone(), answer: sender });
         let _forget = Forget(&self.methods, &rid);
         let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
         let command = Command::Publish { subject: Subject::Methods, topic, body };
@@ -94,10 +101,8 @@ impl Broker {
 
     async fn wait_for_subscriber(&self, identity: &Identity, deadline: Instant) -> Result<(), HubError> {
         loop {
+            // Made before the look: it sees everybody who arrives from here on.
             let arrival = self.methods.arrivals.notified();
-            tokio::pin!(arrival);
-            // Registered before the look, so that nobody arrives unseen between the two.
-            arrival.as_mut().enable();
             if self.state().registry.get(identity).is_none() {
                 return Err(HubError::not_found(identity));
             }
@@ -113,11 +118,11 @@ impl Broker {
     /// An answer of a device; late and unknown ones are dropped silently.
     pub(crate) fn answer_method(&self, identity: &Identity, rid: &str, status: u16, body: Bytes) {
         let mut waiting = self.methods.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.get(rid).is_some_and(|(callee, _)| callee == identity)
-            && let Some((_, sender)) = waiting.remove(rid)
+        if waiting.get(rid).is_some_and(|call| call.callee == *identity)
+            && let Some(call) = waiting.remove(rid)
         {
             // The caller may have gone.
-            let _ = sender.send((status, body));
+            let _ = call.answer.send((status, body));
         }
     }
 }

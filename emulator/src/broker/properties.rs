@@ -121,22 +121,23 @@ impl Broker {
         if let Some(tags) = tags {
             twin.tag(&tags, replace).map_err(HubError::argument)?;
         }
-        let notification = match desired {
+        let desired = match desired {
             Some(desired) => Some(twin.desire(&desired, replace, &now_text()).map_err(HubError::argument)?),
             None => None,
         };
         entry.twin = twin;
         let document = document(identity, entry);
-        if let Some(notification) = notification {
-            let version = notification["$version"].as_u64().unwrap_or_default();
+        if let Some(desired) = desired {
+            let version = desired.version;
             let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
-            let body = notification.to_string().into();
+            let body = desired.notification().to_string().into();
             self.events.emit(Some(identity), || Event::Twin {
                 section: "desired",
                 version,
-                patch: notification,
+                patch: desired.patch.into(),
             });
-            Self::command(&state, identity, Command::Publish { subject: Subject::Desired, topic, body });
+            let subject = Subject::Desired;
+            Self::command(&state, identity, Command::Publish { subject, topic, body });
         }
         Ok(document)
     }

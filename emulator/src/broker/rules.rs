@@ -205,3 +205,7 @@ pub(crate) fn set<K: PartialEq, V>(pairs: &mut Vec<(K, V)>, name: K, value: V) {
         None => pairs.push((name, value)),
     }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

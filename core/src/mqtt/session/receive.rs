@@ -86,10 +86,7 @@ impl<T> Session<T> {
             self.state = State::Up;
         }
         if !session_present {
-            // What has followed CONNECT is in the new session; otherwise nothing was sent in it.
-            if !self.pipelining {
-                self.outbox.session_lost();
-            }
+            self.outbox.session_lost();
             self.inbound.session_lost();
             self.subscriptions.server_forgot();
         }
