@@ -7,4 +7,5 @@ mod run;
 
 mod cloud;
 mod network;
+mod reconnects;
 mod simple;
