@@ -1,4 +1,5 @@
-/* Sends many messages while the runner cuts the connection: every completion comes once, and in order. */
+/* Sends many messages while the runner cuts the connection: every completion comes once, and in order. Arguments:
+ * how many, then the numbers of the messages at which the runner is asked for a cut. */
 #include "check.h"
 
 enum { SIZE = 256 };
@@ -33,7 +34,8 @@ static void release(void *user_data) {
 }
 
 int main(int arguments, char **argument) {
-  CHECK(arguments == 2);
+  int next = 2;
+  CHECK(arguments >= 2);
   size_t count = (size_t)atol(argument[1]), number;
   ended = (unsigned char *)calloc(count, 1);
   CHECK(ended != NULL);
@@ -41,6 +43,10 @@ int main(int arguments, char **argument) {
   record_t *closed = record_new();
   OK(iothub_client_connect(client, NULL, NULL, NULL));
   for (number = 0; number < count; number++) {
+    if (next < arguments && (size_t)atol(argument[next]) == number) {
+      say("cut"); /* and goes on */
+      next++;
+    }
     char body[SIZE + 1];
     memset(body, '.', SIZE);
     body[snprintf(body, SIZE, "%08lu", (unsigned long)number)] = '.';

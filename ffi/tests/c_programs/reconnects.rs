@@ -5,7 +5,7 @@ use std::path::Path;
 use iothub_emulator::Fault;
 
 use crate::build::{LANGUAGES, Link, compile};
-use crate::lab::{DEVICE, Lab, PATIENCE};
+use crate::lab::{DEVICE, Lab};
 use crate::run::{Running, Under};
 
 /// What the hub saw.
@@ -17,37 +17,37 @@ struct Seen {
 fn cut_while_sending(program: &Path, count: usize, cuts: usize, seed: u64) -> Seen {
     let lab = Lab::new();
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut moments: Vec<usize> = std::iter::repeat_with(|| random.usize(1..count * 9 / 10)).take(cuts).collect();
-    moments.sort_unstable_by(|a, b| b.cmp(a));
-    let running = Running::start(program, &[&count.to_string()], Under::Nothing, &lab, &[]);
-    // Since the first arrival of each message is in order, the next one that is new is this.
-    let (mut next, mut seen) = (0, Seen { connections: 0, duplicates: 0 });
-    while next < count {
-        let event = lab.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("nothing after {next}"));
-        if event["event"] == "connected" {
-            seen.connections += 1;
-        }
-        if event["event"] != "telemetry" {
-            continue;
-        }
-        let body = event["body"].as_str().unwrap();
-        assert_eq!(body.len(), 256);
-        let number: usize = body[..8].parse().unwrap();
-        assert!(number <= next, "{number} came before {next}");
-        if number < next {
-            seen.duplicates += 1;
-            continue;
-        }
-        next += 1;
-        if moments.pop_if(|moment| *moment <= next).is_some() {
-            // Half of them lose the session, so that the hub has forgotten what it has not acknowledged.
-            let kind = if moments.len() % 2 == 0 { "lose_session" } else { "drop" };
-            lab.hub.fault(&Fault::new(kind, DEVICE)).unwrap();
+    let mut moments = std::collections::BTreeSet::new();
+    while moments.len() < cuts {
+        moments.insert(random.usize(1..count));
+    }
+    let arguments: Vec<String> =
+        std::iter::once(count).chain(moments).map(|number| number.to_string()).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut running = Running::start(program, &arguments, Under::Nothing, &lab, &[]);
+    for cut in 0..cuts {
+        running.hear("cut");
+        // Half of them lose the session, so that the hub has forgotten what it has not acknowledged.
+        let kind = if cut % 2 == 0 { "lose_session" } else { "drop" };
+        lab.hub.fault(&Fault::new(kind, DEVICE)).unwrap();
+    }
+    println!("{}", running.end().last().unwrap());
+
+    // The first arrival of each message is in order, so the next one that is new is this.
+    let mut next = 0;
+    let mut seen = Seen { connections: 0, duplicates: 0 };
+    for event in lab.events.try_iter() {
+        seen.connections += usize::from(event["event"] == "connected");
+        if event["event"] == "telemetry" {
+            let body = event["body"].as_str().unwrap();
+            assert_eq!(body.len(), 256);
+            let number: usize = body[..8].parse().unwrap();
+            assert!(number <= next, "{number} came before {next}");
+            seen.duplicates += usize::from(number < next);
+            next += usize::from(number == next);
         }
     }
-    let said = running.end();
-    println!("{said:?}");
-    seen.duplicates += lab.bodies().len();
+    assert_eq!(next, count, "messages are lost");
     seen
 }
 
