@@ -2,6 +2,7 @@
 //! the library, and run plainly and under valgrind against a local hub of its own.
 
 mod build;
+mod errors;
 mod lab;
 mod run;
 
@@ -9,3 +10,4 @@ mod cloud;
 mod network;
 mod reconnects;
 mod simple;
+mod symbols;
