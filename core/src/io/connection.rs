@@ -124,7 +124,8 @@ impl Connection {
             Phase::Dialing(dial, _) => dial.want(),
             Phase::Open(open) => {
                 let blocked = open.wire.blocked();
-                open.wire.socket().map(|socket| (socket, Interest { read: true, write: blocked.write }))
+                let interest = Interest { read: !self.shared.strand.is_full(), write: blocked.write };
+                open.wire.socket().map(|socket| (socket, interest))
             }
             _ => None,
         }
@@ -265,7 +266,14 @@ impl Connection {
         let shared = Arc::clone(&self.shared);
         let session = &shared.session;
         let mut served = (|| {
-            let unread = readable && open.wire.read(session, now)?;
+            let unread = if shared.strand.is_full() {
+                // Not reading is our choice, and no sign of a dead peer.
+                lock(session).alive(now);
+                open.wire.postpone_read();
+                false
+            } else {
+                readable && open.wire.read(session, now)?
+            };
             open.wire.timer(session, now)?;
             let unwritten = open.wire.write(session, now)?;
             Ok(unread || unwritten)
@@ -320,7 +328,10 @@ impl Connection {
                 Event::Done { tag, outcome, .. } => {
                     self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from)))
                 }
-                Event::Message(message) => self.jobs.push_back(Job::Message(message)),
+                Event::Message(message) => {
+                    self.shared.strand.expect(&message);
+                    self.jobs.push_back(Job::Message(message));
+                }
                 Event::Connected { .. } => {
                     if let Phase::Open(open) = &mut self.phase {
                         open.up_since = Some(now);

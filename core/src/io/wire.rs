@@ -156,6 +156,11 @@ impl Wire {
         Ok(!self.read_blocked)
     }
 
+    /// What may have come stays in the carrier for now.
+    pub(crate) fn postpone_read(&mut self) {
+        self.read_blocked = false;
+    }
+
     /// Writes what the session has, one batch a round; never reads. Returns whether there may be more.
     pub fn write<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
         for _ in 0..ROUNDS {

@@ -28,14 +28,23 @@ pub struct Running {
 
 impl Running {
     /// Starts `program` with the environment of `lab`, and `more` in it.
-    pub fn start(program: &Path, arguments: &[&str], under: Under, lab: &Lab, more: &[(&str, String)]) -> Self {
+    pub fn start(
+        program: &Path,
+        arguments: &[&str],
+        under: Under,
+        lab: &Lab,
+        more: &[(&str, String)],
+    ) -> Self {
         let mut command = match under {
             Under::Nothing => Command::new(program),
             Under::Valgrind => {
                 let mut valgrind = Command::new("valgrind");
                 // What a thread of the library holds while the program exits is reachable, not lost.
                 valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
-                valgrind.args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]);
+                valgrind.args([
+                    "--show-leak-kinds=definite,indirect",
+                    "--errors-for-leak-kinds=definite,indirect",
+                ]);
                 valgrind.arg("--fair-sched=yes").arg(program);
                 valgrind
             }
@@ -46,7 +55,9 @@ impl Running {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {
             let mut text = Vec::new();
