@@ -6,39 +6,37 @@ use std::sync::OnceLock;
 
 /// The language that a program is compiled as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub(crate) enum Language {
     C,
     Cpp,
 }
 
-pub const LANGUAGES: [Language; 2] = [Language::C, Language::Cpp];
+pub(crate) const LANGUAGES: [Language; 2] = [Language::C, Language::Cpp];
 
-pub const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+pub(crate) const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// How the library gets into a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub(crate) enum Link {
     Shared,
     Static,
     /// Not at all: the program loads it itself.
     Nothing,
 }
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// The folder that holds `libiothub_mqtt.so` and `.a`, made by the same cargo in the same profile.
 ///
 /// A test of a package without a Rust library does not have it built by itself.
-pub fn library() -> &'static Path {
+pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--lib", "--package", env!("CARGO_PKG_NAME"), "--target-dir"])
-            .arg(target);
+        cargo.args(["build", "--quiet", "--lib", "--package", env!("CARGO_PKG_NAME"), "--target-dir"]).arg(target);
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
         if profile == "release" {
             cargo.arg("--release");
@@ -48,7 +46,7 @@ pub fn library() -> &'static Path {
     })
 }
 
-pub fn compiler(language: Language) -> Command {
+pub(crate) fn compiler(language: Language) -> Command {
     let (variable, default) = match language {
         Language::C => ("CC", "cc"),
         Language::Cpp => ("CXX", "c++"),
@@ -57,7 +55,7 @@ pub fn compiler(language: Language) -> Command {
 }
 
 /// Compiles `tests/c/{name}.c`; the program.
-pub fn compile(name: &str, language: Language, link: Link) -> PathBuf {
+pub(crate) fn compile(name: &str, language: Language, link: Link) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c");
     std::fs::create_dir_all(&folder).unwrap();
     let program = folder.join(format!("{name}-{language:?}-{link:?}"));

@@ -7,25 +7,25 @@ use iothub_emulator::{Hub, Options};
 use serde_json::Value;
 
 /// Longer than anything takes on a busy machine, under valgrind too; only a hang reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-pub const DEVICE: &str = "device";
+pub(crate) const DEVICE: &str = "device";
 
 /// A hub, and all that it says.
-pub struct Lab {
-    pub hub: Hub,
-    pub events: Receiver<Value>,
+pub(crate) struct Lab {
+    pub(crate) hub: Hub,
+    pub(crate) events: Receiver<Value>,
 }
 
 impl Lab {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let options = Options::default().device(DEVICE).device("second").module(DEVICE, "module");
         let (hub, events) = Hub::start_recorded(options).unwrap();
         Self { hub, events }
     }
 
     /// What every program is told by its environment.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let string = |id: &str| self.hub.connection_string(id).unwrap();
         vec![
             ("HUB_PORT", self.hub.mqtt_port().to_string()),
@@ -37,7 +37,7 @@ impl Lab {
     }
 
     /// The next event of this kind.
-    pub fn event(&self, kind: &str) -> Value {
+    pub(crate) fn event(&self, kind: &str) -> Value {
         loop {
             let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no event {kind:?}"));
             if event["event"] == kind {
@@ -47,7 +47,7 @@ impl Lab {
     }
 
     /// The bodies of the telemetry so far.
-    pub fn bodies(&self) -> Vec<String> {
+    pub(crate) fn bodies(&self) -> Vec<String> {
         let telemetry = self.events.try_iter().filter(|event| event["event"] == "telemetry");
         telemetry.map(|event| event["body"].as_str().unwrap_or_default().to_owned()).collect()
     }

@@ -6,18 +6,18 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
-use crate::build::{LANGUAGES, Language, Link, compile, library};
+use crate::build::{LANGUAGES, Language, Link, compile, library, root};
 use crate::lab::{Lab, PATIENCE};
 
 /// How a program is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Under {
+pub(crate) enum Under {
     Nothing,
     Valgrind,
 }
 
 /// A running program. Its lines can be awaited, and lines be said to it.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -28,23 +28,15 @@ pub struct Running {
 
 impl Running {
     /// Starts `program` with the environment of `lab`, and `more` in it.
-    pub fn start(
-        program: &Path,
-        arguments: &[&str],
-        under: Under,
-        lab: &Lab,
-        more: &[(&str, String)],
-    ) -> Self {
+    pub(crate) fn start(program: &Path, arguments: &[&str], under: Under, lab: &Lab, more: &[(&str, String)]) -> Self {
         let mut command = match under {
             Under::Nothing => Command::new(program),
             Under::Valgrind => {
                 let mut valgrind = Command::new("valgrind");
                 // What a thread of the library holds while the program exits is reachable, not lost.
                 valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
-                valgrind.args([
-                    "--show-leak-kinds=definite,indirect",
-                    "--errors-for-leak-kinds=definite,indirect",
-                ]);
+                valgrind.args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]);
+                valgrind.arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display()));
                 valgrind.arg("--fair-sched=yes").arg(program);
                 valgrind
             }
@@ -55,9 +47,7 @@ impl Running {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {
             let mut text = Vec::new();
@@ -70,7 +60,7 @@ impl Running {
     }
 
     /// Waits for this line.
-    pub fn hear(&mut self, expected: &str) {
+    pub(crate) fn hear(&mut self, expected: &str) {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             let found = line == expected;
             self.heard.push(line);
@@ -81,12 +71,12 @@ impl Running {
         panic!("{} never said {expected:?}; it said {:?}", self.name, self.heard);
     }
 
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Waits for its end, which has to be a good one without a word on standard error. What it said.
-    pub fn end(mut self) -> Vec<String> {
+    pub(crate) fn end(mut self) -> Vec<String> {
         drop(self.input.take());
         loop {
             match self.lines.recv_timeout(PATIENCE) {
@@ -106,7 +96,7 @@ impl Running {
 }
 
 /// Every way to run one program: `story` is told each time with a hub of its own.
-pub fn every_way(name: &str, mut story: impl FnMut(&Lab, &Path, Under)) {
+pub(crate) fn every_way(name: &str, mut story: impl FnMut(&Lab, &Path, Under)) {
     for language in LANGUAGES {
         let program = compile(name, language, Link::Shared);
         story(&Lab::new(), &program, Under::Nothing);
@@ -118,7 +108,7 @@ pub fn every_way(name: &str, mut story: impl FnMut(&Lab, &Path, Under)) {
 }
 
 /// Runs `name` every way with `arguments`; what it has to do is in the program.
-pub fn passes(name: &str, arguments: &[&str]) {
+pub(crate) fn passes(name: &str, arguments: &[&str]) {
     every_way(name, |lab, program, under| {
         Running::start(program, arguments, under, lab, &[]).end();
     });
