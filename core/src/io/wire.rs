@@ -55,6 +55,8 @@ pub struct Wire {
     write_blocked: Option<Instant>,
     read_blocked: bool,
     stall_timeout: Duration,
+    /// The code of a CONNACK that refused this connection.
+    refused: Option<u8>,
     /// `host:port`, for people.
     peer: String,
 }
@@ -87,6 +89,7 @@ impl Wire {
             write_blocked: None,
             read_blocked: false,
             stall_timeout,
+            refused: None,
             peer,
         })
     }
@@ -103,6 +106,11 @@ impl Wire {
             Carrier::Socket(socket) => Some(socket),
             Carrier::Borrowed(_) | Carrier::Queues(_) => None,
         }
+    }
+
+    /// The code of the CONNACK that refused this connection (MQTT 3.1.1 table 3.1).
+    pub fn refused(&self) -> Option<u8> {
+        self.refused
     }
 
     /// Whether TLS has verified the peer, or there is no TLS.
@@ -273,7 +281,10 @@ impl Wire {
         Fault::io(&self.peer, &error)
     }
 
-    fn broken(&self, fault: mqtt::Fault) -> Fault {
+    fn broken(&mut self, fault: mqtt::Fault) -> Fault {
+        if let mqtt::Fault::Refused(code) = fault {
+            self.refused = Some(code);
+        }
         let peer = &self.peer;
         match fault {
             mqtt::Fault::KeepAlive => Fault::new(Cause::KeepAlive, format!("{peer}: no answer to a ping")),
