@@ -25,7 +25,7 @@ pub struct Client {
 /// What a connection is doing.
 pub type StateCode = i32;
 
-/// It will not be tried again: the configuration contradicts itself.
+/// Ended, and not tried again: the client is being closed, or its configuration contradicts itself.
 pub const IOTHUB_DISCONNECTED: StateCode = 0;
 /// Being made, or waited for after a failure.
 pub const IOTHUB_CONNECTING: StateCode = 1;

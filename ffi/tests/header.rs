@@ -1,4 +1,4 @@
-//! The header is generated from the sources and committed. With WRITE_HEADER=1 this test writes it anew.
+//! The header is generated from the sources and committed; `make header` writes it anew.
 
 use std::path::Path;
 
@@ -12,13 +12,9 @@ fn the_header_is_that_of_the_sources() {
     let generated = String::from_utf8(generated).unwrap();
 
     let path = here.join("../include/iothub_mqtt.h");
-    if std::env::var_os("WRITE_HEADER").is_some() {
+    if std::env::var_os("IOTHUB_WRITE_HEADER").is_some() {
         std::fs::write(&path, &generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == generated,
-        "include/iothub_mqtt.h is not that of the sources: \
-         run `WRITE_HEADER=1 cargo test -p iothub-mqtt-ffi --test header`"
-    );
+    assert!(committed == generated, "include/iothub_mqtt.h is not that of the sources: run `make header`");
 }

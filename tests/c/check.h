@@ -63,7 +63,7 @@ static inline void record_text(record_t *record, const char *detail) {
 static inline void on_done(iothub_status_t status, const char *detail, void *user_data) {
   record_t *record = (record_t *)user_data;
   pthread_mutex_lock(&record->lock);
-  CHECK(record->frees == 0);
+  CHECK(record->frees <= record->calls); /* several closures may share it */
   CHECK(status != IOTHUB_OK || detail[0] == 0);
   record->calls++;
   record->status = status;

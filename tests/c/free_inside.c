@@ -1,12 +1,12 @@
-/* The client freed inside its own callback - status, done, message, log's neighbour free_fn - or inside that of
- * another client, or before it was connected: what is pending completes once with CLOSED, every free_fn has run
+/* The client freed inside its own callback - status, done, message, free_fn - or inside that of another client, or
+ * outside of all, connected or not: what is pending completes once with CLOSED, every free_fn has run
  * once, nothing is called afterwards. The argument says where. */
 #include "check.h"
 
 enum { PENDING = 50 };
 
 static iothub_client_t *client;
-static record_t *pending, *status, *message, *trigger;
+static record_t *pending, *status, *message, *trigger, *done;
 
 /* After it: 1 = the handlers' free_fn ran inside iothub_client_free, 0 = the one that is running comes after it. */
 static void end_it(int own_status, int own_message) {
@@ -71,7 +71,7 @@ static void others_status(iothub_state_t state, iothub_cause_t cause, iothub_sta
 }
 
 int main(void) {
-  record_t *done = record_new();
+  done = record_new();
   pending = record_new();
   status = record_new();
   message = record_new();

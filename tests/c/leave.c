@@ -1,6 +1,9 @@
 /* The program ends while the library is at work: nothing crashes, hangs or is printed. */
 #include "check.h"
 
+static iothub_client_t *client; /* never freed, nor lost */
+static record_t *sent;
+
 static void also_at_exit(void) { printf("left\n"); }
 
 static void leave_inside(iothub_status_t status, const char *detail, void *user_data) {
@@ -12,8 +15,8 @@ int main(int count, char **arguments) {
   CHECK(count == 3);
   const char *when = arguments[1], *how = arguments[2];
   CHECK(atexit(also_at_exit) == 0);
-  iothub_client_t *client = local_client();
-  record_t *sent = record_new();
+  client = local_client();
+  sent = record_new();
   iothub_message_t *m = message_of("m");
   if (strcmp(when, "connected") == 0) {
     int number;

@@ -36,7 +36,9 @@ pub(crate) fn library() -> &'static Path {
     LIBRARY.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--lib", "--package", env!("CARGO_PKG_NAME"), "--target-dir"]).arg(target);
+        cargo
+            .args(["build", "--quiet", "--lib", "--package", env!("CARGO_PKG_NAME"), "--target-dir"])
+            .arg(target);
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
         if profile == "release" {
             cargo.arg("--release");

@@ -5,4 +5,6 @@ mod build;
 mod lab;
 mod run;
 
+mod cloud;
+mod network;
 mod simple;

@@ -14,6 +14,14 @@ use crate::lab::{Lab, PATIENCE};
 pub(crate) enum Under {
     Nothing,
     Valgrind,
+    /// Accesses only.
+    ValgrindWithoutLeaks,
+}
+
+impl Under {
+    pub(crate) fn without_leaks(self) -> Self {
+        if self == Self::Valgrind { Self::ValgrindWithoutLeaks } else { self }
+    }
 }
 
 /// A running program. Its lines can be awaited, and lines be said to it.
@@ -28,15 +36,29 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts `program` with the environment of `lab`, and `more` in it.
-    pub(crate) fn start(program: &Path, arguments: &[&str], under: Under, lab: &Lab, more: &[(&str, String)]) -> Self {
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[&str],
+        under: Under,
+        lab: &Lab,
+        more: &[(&str, String)],
+    ) -> Self {
         let mut command = match under {
             Under::Nothing => Command::new(program),
-            Under::Valgrind => {
+            Under::Valgrind | Under::ValgrindWithoutLeaks => {
                 let mut valgrind = Command::new("valgrind");
                 // What a thread of the library holds while the program exits is reachable, not lost.
-                valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
-                valgrind.args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]);
+                let leaks = if under == Under::Valgrind { "full" } else { "no" };
+                valgrind.args(["--quiet", "--error-exitcode=99", &format!("--leak-check={leaks}")]);
+                valgrind.args([
+                    "--show-leak-kinds=definite,indirect",
+                    "--errors-for-leak-kinds=definite,indirect",
+                ]);
                 valgrind.arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display()));
+                if !cfg!(debug_assertions) {
+                    // Without symbols the suppressions find nothing; the leaks and accesses are left.
+                    valgrind.arg("--undef-value-errors=no");
+                }
                 valgrind.arg("--fair-sched=yes").arg(program);
                 valgrind
             }
@@ -47,7 +69,9 @@ impl Running {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {
             let mut text = Vec::new();
@@ -111,5 +135,13 @@ pub(crate) fn every_way(name: &str, mut story: impl FnMut(&Lab, &Path, Under)) {
 pub(crate) fn passes(name: &str, arguments: &[&str]) {
     every_way(name, |lab, program, under| {
         Running::start(program, arguments, under, lab, &[]).end();
+    });
+}
+
+/// As [`passes`], after `prepare` was given the hub.
+pub(crate) fn passes_with(name: &str, prepare: impl Fn(&Lab)) {
+    every_way(name, |lab, program, under| {
+        prepare(lab);
+        Running::start(program, &[], under, lab, &[]).end();
     });
 }
