@@ -54,6 +54,8 @@ enum Phase {
     Waiting(Instant),
     Dialing(Box<Dial>, Instant),
     Open(Box<Open>),
+    /// The client has ended; its last bytes are on their way.
+    Leaving(Box<Open>, Instant),
     Ended,
 }
 
@@ -66,6 +68,8 @@ struct Open {
     /// The cause, once this side has decided to end the connection.
     ending: Option<Cause>,
     drain_until: Option<Instant>,
+    /// DISCONNECT has left: when to stop waiting for the peer to close.
+    leave_by: Option<Instant>,
     doubt: Option<Doubt>,
 }
 
@@ -121,7 +125,7 @@ impl Connection {
     pub(super) fn socket(&self) -> Option<(&Arc<OwnedFd>, Interest)> {
         match &self.phase {
             Phase::Dialing(dial, _) => dial.want(),
-            Phase::Open(open) => {
+            Phase::Open(open) | Phase::Leaving(open, _) => {
                 let blocked = open.wire.blocked();
                 let interest = Interest { read: !self.shared.strand.is_full(), write: blocked.write };
                 open.wire.socket().map(|socket| (socket, interest))
@@ -133,7 +137,7 @@ impl Connection {
     /// What the last turn found the socket not ready for.
     pub(super) fn blocked(&self) -> Interest {
         match &self.phase {
-            Phase::Open(open) => open.wire.blocked(),
+            Phase::Open(open) | Phase::Leaving(open, _) => open.wire.blocked(),
             _ => Interest { read: true, write: true },
         }
     }
@@ -156,9 +160,9 @@ impl Connection {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let close = lock(&self.shared.orders).close.as_ref().map(|close| close.until);
-        let close = close.map(|until| self.last_moment(until));
         let phase = match &self.phase {
             Phase::Idle | Phase::Ended => lock(&self.shared.session).deadline(),
+            Phase::Leaving(_, until) => Some(*until),
             Phase::Waiting(until) => earliest([Some(*until), lock(&self.shared.session).deadline()]),
             Phase::Dialing(dial, until) => {
                 earliest([Some(*until), dial.deadline(), lock(&self.shared.session).deadline()])
@@ -167,6 +171,7 @@ impl Connection {
                 open.up_since.is_none().then_some(open.greeted_by),
                 open.renew_at.filter(|_| open.ending.is_none()),
                 open.drain_until,
+                open.leave_by,
                 open.wire.deadline(&self.shared.session),
             ]),
         };
@@ -225,6 +230,16 @@ impl Connection {
                 }
             }
             Phase::Open(_) => self.serve(readable, now),
+            Phase::Leaving(open, until) => {
+                let until = *until;
+                match open.exchange(&self.shared, readable, now) {
+                    Ok(more) if now < until => Ok(more),
+                    _ => {
+                        self.phase = Phase::Ended;
+                        Ok(false)
+                    }
+                }
+            }
         }
     }
 

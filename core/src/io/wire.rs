@@ -265,6 +265,9 @@ impl Wire {
             // Best effort: the connection ends whether or not the alert leaves.
             let _ = tls.write_tls(&mut self.carrier);
         }
+        if let Carrier::Socket(socket) = &self.carrier {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        }
     }
 
     fn lost(&mut self, error: io::Error) -> Fault {

@@ -2,17 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::serving::GOODBYE;
 use super::{Connection, Phase};
 use crate::completion::Answer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::cause::{Cause, Fault, Retry};
 use crate::io::dispatch::Job;
 use crate::io::wire::lock;
-use crate::mqtt::State;
 use crate::status::ConnectionState;
-
-/// How long a DISCONNECT that is written may wait for a socket that takes nothing.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Connection {
     pub(super) fn disconnected(&mut self, mut fault: Fault, now: Instant) {
@@ -56,9 +53,8 @@ impl Connection {
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
         let queued = lock(&self.shared.session).queued().0;
         let done = match self.phase {
-            Phase::Ended => return,
-            // DISCONNECT has to leave first, if the socket takes it.
-            Phase::Open(_) => now >= self.last_moment(until),
+            Phase::Leaving(..) | Phase::Ended => return,
+            Phase::Open(_) => now >= until,
             Phase::Idle => true,
             Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
         };
@@ -69,23 +65,22 @@ impl Connection {
         self.end();
     }
 
-    /// When a closed client ends whatever is left to do.
-    pub(super) fn last_moment(&self, until: Instant) -> Instant {
-        let leaving =
-            matches!(self.phase, Phase::Open(_)) && lock(&self.shared.session).state() == State::Finished;
-        if leaving { until + GOODBYE } else { until }
-    }
-
     /// Completes everything, and says that nothing follows.
     fn end(&mut self) {
         let mut orders = lock(&self.shared.orders);
         orders.ended = true;
         let (connect, close) = (orders.connect.take(), orders.close.take());
         drop(orders);
-        if let Phase::Open(open) = &mut self.phase {
-            open.wire.shut();
-        }
-        self.phase = Phase::Ended;
+        // Whoever waits for the end does not wait for the network: a goodbye leaves without him.
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Open(mut open) => {
+                if !open.wire.has_output(&lock(&self.shared.session)) {
+                    open.wire.shut();
+                }
+                Phase::Leaving(open, Instant::now() + GOODBYE)
+            }
+            _ => Phase::Ended,
+        };
         let mut session = lock(&self.shared.session);
         let unfinished = session.queued().0;
         session.stop();
@@ -108,7 +103,7 @@ impl Connection {
 
     /// Nobody will give it a turn again.
     pub(in crate::io) fn abandon(&mut self) {
-        if !self.has_ended() {
+        if !lock(&self.shared.orders).ended {
             self.shared.refuse_more();
             self.end();
             self.shared.strand.push(&mut self.jobs);

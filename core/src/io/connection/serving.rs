@@ -13,6 +13,8 @@ use crate::mqtt::{Drain, Session, State};
 
 /// A renewal waits this long for what is in flight.
 const RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
+/// After a DISCONNECT the peer has this long to close the connection.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Connection {
     pub(super) fn open(
@@ -35,6 +37,7 @@ impl Connection {
             renew_at: renew_after.map(|after| now + after),
             ending: None,
             drain_until: None,
+            leave_by: None,
             doubt,
         }));
         Ok(())
@@ -58,8 +61,15 @@ impl Connection {
             // The peer may close first once it has the DISCONNECT.
             (Err(_), Some(cause)) if finished => Err(Fault::new(cause, "disconnected")),
             (Err(fault), _) => Err(fault),
-            (Ok(_), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
-                open.wire.shut();
+            (Ok(more), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
+                // Closing with unread bytes would be a reset, which can overtake the DISCONNECT.
+                let leave_by = open.leave_by.get_or_insert_with(|| {
+                    open.wire.shut();
+                    now + GOODBYE
+                });
+                if now < *leave_by {
+                    return Ok(more);
+                }
                 let detail = match cause {
                     Cause::Renewed => "reconnecting with fresh credentials",
                     _ => "closed by the application",
@@ -73,7 +83,7 @@ impl Connection {
 
 impl Open {
     /// Reads, looks at the clock, writes.
-    fn exchange(&mut self, shared: &Shared, readable: bool, now: Instant) -> Result<bool, Fault> {
+    pub(super) fn exchange(&mut self, shared: &Shared, readable: bool, now: Instant) -> Result<bool, Fault> {
         let session = &shared.session;
         let unread = if shared.strand.is_full() {
             // Not reading is our choice, and no sign of a dead peer.
