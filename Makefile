@@ -40,7 +40,8 @@ bench:
 	$(MAKE) -C bench
 
 soak: system-packages $(VENV)/installed
-	IOTHUB_SOAK=1 IOTHUB_PYTHON=$(VENV)/bin/python PROPTEST_CASES=200000 cargo test $(RUST) --release --locked -- --nocapture
+	IOTHUB_SOAK=1 IOTHUB_PYTHON=$(VENV)/bin/python PROPTEST_CASES=200000 \
+		cargo test $(RUST) --locked -- --nocapture
 
 header:
 	IOTHUB_WRITE_HEADER=1 cargo test --package iothub-mqtt-ffi --test header

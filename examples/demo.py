@@ -54,7 +54,9 @@ def main():
         name = event["device"]
         if event["event"] == "telemetry":
             print(f"  {name:14} {event['body']}")
-            print(f"  {'':14} system: {json.dumps(event['system'])}")
+            stamped = {key: value for key, value in event["system"].items() if key.startswith("iothub-")}
+            own = {key: value for key, value in event["system"].items() if key not in stamped}
+            print(f"  {'':14} system: {json.dumps(own)}, and from the hub: {', '.join(stamped)}")
             print(f"  {'':14} properties: {json.dumps(event['properties'])}")
             missing[name] -= 1
         elif event["event"] == "subscribed":

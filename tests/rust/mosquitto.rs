@@ -85,3 +85,49 @@ fn a_wrong_password_is_said() {
     assert!(!status.detail.contains("xyzzy"), "a secret in {:?}", status.detail);
     client.free();
 }
+
+/// What a handler has not seen yet is bounded: beyond that the server has to wait, and keep-alive goes on.
+#[test]
+fn a_slow_handler_holds_the_server_back_and_keeps_the_connection() {
+    const MESSAGES: usize = 8_000;
+    let broker = Mosquitto::start();
+    let mut slow = config(&broker, "slow");
+    slow.tuning.set_keep_alive(1).unwrap();
+    slow.tuning.set_ping_timeout(1).unwrap();
+    let slow = MqttClient::threaded(slow).unwrap();
+    let (received, messages) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (changed, changes) = mpsc::channel();
+    let mut held = Some(released);
+    slow.on_message(Some(Box::new(move |message| {
+        if let Some(released) = held.take() {
+            released.recv().unwrap_or_default();
+        }
+        received.send(message.payload).unwrap_or_default();
+        iothub_mqtt::io::Ack::Now
+    })));
+    slow.on_status(Some(Box::new(move |status| changed.send(status.clone()).unwrap_or_default())));
+    wait(slow.connect().unwrap()).unwrap();
+    wait(slow.subscribe(vec![("gauges/#".into(), QoS::AtMostOnce)]).unwrap()).unwrap();
+
+    let sender = MqttClient::threaded(config(&broker, "sender")).unwrap();
+    wait(sender.connect().unwrap()).unwrap();
+    let payload = vec![7; 4096];
+    let mut last = None;
+    for _ in 0..MESSAGES {
+        last = Some(wait(sender.publish(&publish(&payload, QoS::AtLeastOnce)).unwrap()).unwrap());
+    }
+    assert_eq!(last, Some(Answer::Done));
+    // The broker cannot get rid of 32 MB. It has to wait, for longer than the keep-alive of the client.
+    let silence = std::time::Instant::now() + Duration::from_secs(4);
+    while let Some(left) = silence.checked_duration_since(std::time::Instant::now()) {
+        std::thread::park_timeout(left);
+    }
+    release.send(()).unwrap();
+    for i in 0..MESSAGES {
+        assert_eq!(messages.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("message {i}")).len(), 4096);
+    }
+    assert!(changes.try_iter().all(|status| status.cause.is_none()), "the connection was lost");
+    slow.free();
+    sender.free();
+}

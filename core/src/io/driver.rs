@@ -138,7 +138,8 @@ impl Driver {
         match want {
             Wanted { read: true, write: true } => Some(Interest::READABLE | Interest::WRITABLE),
             Wanted { write: true, .. } => Some(Interest::WRITABLE),
-            _ => Some(Interest::READABLE),
+            Wanted { read: true, .. } => Some(Interest::READABLE),
+            _ => None,
         }
     }
 

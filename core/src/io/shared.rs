@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::dispatch::{Handler, Route, Strand};
+use super::dispatch::{Handler, Request, Route, Strand};
 use super::wire::lock;
 use crate::completion::Completion;
 use crate::error::{Error, ErrorKind, Result};
@@ -53,10 +53,12 @@ impl Shared {
             closed: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&shared);
-        shared.strand.set_acknowledge(Box::new(move |delivery| {
-            if let Some(shared) = weak.upgrade() {
+        shared.strand.set_ask(Box::new(move |request| {
+            let Some(shared) = weak.upgrade() else { return };
+            match request {
                 // A delivery of a connection that is gone comes again.
-                let _ = shared.acknowledge(delivery);
+                Request::Acknowledge(delivery) => drop(shared.acknowledge(delivery)),
+                Request::Read => shared.wake_always(),
             }
         }));
         shared

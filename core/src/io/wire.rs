@@ -55,6 +55,8 @@ pub struct Wire {
     write_blocked: Option<Instant>,
     read_blocked: bool,
     stall_timeout: Duration,
+    /// The code of a CONNACK that refused this connection.
+    refused: Option<u8>,
     /// `host:port`, for people.
     peer: String,
 }
@@ -87,6 +89,7 @@ impl Wire {
             write_blocked: None,
             read_blocked: false,
             stall_timeout,
+            refused: None,
             peer,
         })
     }
@@ -103,6 +106,11 @@ impl Wire {
             Carrier::Socket(socket) => Some(socket),
             Carrier::Borrowed(_) | Carrier::Queues(_) => None,
         }
+    }
+
+    /// The code of the CONNACK that refused this connection (MQTT 3.1.1 table 3.1).
+    pub fn refused(&self) -> Option<u8> {
+        self.refused
     }
 
     /// Whether TLS has verified the peer, or there is no TLS.
@@ -154,6 +162,11 @@ impl Wire {
             self.incoming = BytesMut::new();
         }
         Ok(!self.read_blocked)
+    }
+
+    /// What may have come stays in the carrier for now.
+    pub(crate) fn postpone_read(&mut self) {
+        self.read_blocked = false;
     }
 
     /// Writes what the session has, one batch a round; never reads. Returns whether there may be more.
@@ -252,6 +265,9 @@ impl Wire {
             // Best effort: the connection ends whether or not the alert leaves.
             let _ = tls.write_tls(&mut self.carrier);
         }
+        if let Carrier::Socket(socket) = &self.carrier {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        }
     }
 
     fn lost(&mut self, error: io::Error) -> Fault {
@@ -268,7 +284,10 @@ impl Wire {
         Fault::io(&self.peer, &error)
     }
 
-    fn broken(&self, fault: mqtt::Fault) -> Fault {
+    fn broken(&mut self, fault: mqtt::Fault) -> Fault {
+        if let mqtt::Fault::Refused(code) = fault {
+            self.refused = Some(code);
+        }
         let peer = &self.peer;
         match fault {
             mqtt::Fault::KeepAlive => Fault::new(Cause::KeepAlive, format!("{peer}: no answer to a ping")),
