@@ -1,6 +1,6 @@
 //! A device or module of an IoT Hub.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::completion::{Completion, Pending};
@@ -20,6 +20,8 @@ pub struct DeviceClient {
     identity: Arc<Identity>,
     /// The topic of a message without properties.
     telemetry: Arc<str>,
+    /// To cloud-to-device messages.
+    subscribed: Arc<Mutex<bool>>,
 }
 
 impl std::fmt::Debug for DeviceClient {
@@ -90,7 +92,7 @@ impl DeviceClient {
             threaded,
         )?;
         let telemetry = telemetry_prefix(&identity).into();
-        Ok((Self { mqtt, identity: Arc::new(identity), telemetry }, driver))
+        Ok((Self { mqtt, identity: Arc::new(identity), telemetry, subscribed: Arc::default() }, driver))
     }
 
     /// The topics beneath.
@@ -156,11 +158,11 @@ impl DeviceClient {
         }
     }
 
-    /// Called for each cloud-to-device message, in order. Registering it subscribes; `None` removes
+    /// Called for each cloud-to-device message, in order. The first handler subscribes; `None` removes
     /// the handler and lets messages wait.
     ///
     /// # Errors
-    /// `Unsupported` for a module: the hub sends such messages to devices only.
+    /// `Closed` where it cannot subscribe any more; `Unsupported` for a module: the hub sends such messages to devices only.
     pub fn on_message(&self, handler: Option<MessageHandler>) -> Result<()> {
         let Some(mut handler) = handler else {
             self.mqtt.on_message(None);
@@ -172,6 +174,13 @@ impl DeviceClient {
                 "IoT Hub sends cloud-to-device messages to devices, not modules",
             )
         })?;
+        // First what may be refused: then the handler is not kept either.
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*subscribed {
+            self.mqtt.subscribe_with(vec![(filter, QoS::AtLeastOnce)], Completion::ignored())?;
+            *subscribed = true;
+        }
+        drop(subscribed);
         let identity = Arc::clone(&self.identity);
         self.mqtt.on_message(Some(Box::new(move |message| {
             match Message::from_devicebound(&message.topic, message.payload, &identity) {
@@ -183,7 +192,7 @@ impl DeviceClient {
                 }
             }
         })));
-        self.mqtt.subscribe_with(vec![(filter, QoS::AtLeastOnce)], Completion::ignored()).map(drop)
+        Ok(())
     }
 
     /// See [`MqttClient::acknowledge`].
@@ -258,6 +267,22 @@ mod tests {
         })));
         drop(client.close(Duration::ZERO).unwrap());
         freed.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    #[test]
+    fn a_refused_handler_is_not_kept() {
+        let client = DeviceClient::threaded(config()).unwrap();
+        let owned = Arc::new(());
+        let handler = |owned: &Arc<()>| -> Option<MessageHandler> {
+            let owned = Arc::clone(owned);
+            Some(Box::new(move |_, _| {
+                let _ = &owned;
+                Ack::Now
+            }))
+        };
+        client.free();
+        assert_eq!(client.on_message(handler(&owned)).unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(Arc::strong_count(&owned), 1);
     }
 
     #[test]

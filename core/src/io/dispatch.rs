@@ -54,6 +54,8 @@ struct Queue {
     scheduled: bool,
     /// Only completions run any more.
     muted: bool,
+    /// The last job was queued; what comes later is dropped.
+    complete: bool,
     /// The last job is running.
     ending: bool,
     ended: bool,
@@ -149,11 +151,12 @@ impl Strand {
             return;
         }
         let mut queue = lock(&self.queue);
-        if queue.ended {
+        if queue.complete {
             drop(queue);
             jobs.clear();
             return;
         }
+        queue.complete = matches!(jobs.back(), Some(Job::End));
         if queue.jobs.is_empty() {
             std::mem::swap(&mut queue.jobs, jobs);
         } else {
