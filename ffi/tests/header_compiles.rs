@@ -1,4 +1,5 @@
 //! The header is good C and C++ in every dialect, twice in one file, and its enumerations are not enums.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::Write;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! The programs of `tests/c`: each compiled as C11 and as C++17 with every warning an error, linked with
 //! the library, and run plainly and under valgrind against a local hub of its own.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod build;
 mod errors;
