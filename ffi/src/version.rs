@@ -23,5 +23,8 @@ mod tests {
         let header = format!("{IOTHUB_VERSION_MAJOR}.{IOTHUB_VERSION_MINOR}.{IOTHUB_VERSION_PATCH}");
         assert_eq!(header, env!("CARGO_PKG_VERSION"));
         assert_eq!(iothub_version(), 0x0000_0100);
+        let cmake = include_str!("../cmake/iothub_mqtt-config-version.cmake");
+        assert!(cmake.contains(&format!("set(PACKAGE_VERSION {header})")));
+        assert!(cmake.contains(&format!("FIND_VERSION_MINOR EQUAL {IOTHUB_VERSION_MINOR})")));
     }
 }

@@ -1,4 +1,4 @@
-/* Completions come in the order of the sends, each once; the hub gets the messages in that order. */
+/* Completions come in the order of the sends, each once, on another thread; the hub gets the messages in that order. */
 #include "check.h"
 
 enum { COUNT = 1000 };
@@ -8,9 +8,12 @@ typedef struct {
   int number;
 } one_t;
 
+static pthread_t caller;
+
 static void done(iothub_status_t status, const char *detail, void *user_data) {
   one_t *one = (one_t *)user_data;
   CHECK(status == IOTHUB_OK && detail[0] == 0);
+  CHECK(!pthread_equal(pthread_self(), caller));
   pthread_mutex_lock(&one->all->lock);
   CHECK(one->all->calls == one->number);
   one->all->calls++;
@@ -28,6 +31,7 @@ static void release(void *user_data) {
 }
 
 int main(void) {
+  caller = pthread_self();
   iothub_client_t *client = local_client();
   record_t *status = record_new(), *all = record_new(), *closed = record_new();
   OK(iothub_client_on_status(client, on_status, status, on_free));

@@ -8,6 +8,14 @@
     NAMES(name ": must be UTF-8");    \
   } while (0)
 
+static void *another_thread(void *unused) {
+  (void)unused;
+  CHECK(iothub_last_error()[0] == 0); /* it has failed at nothing yet */
+  REFUSED(IOTHUB_E_ARGUMENT, iothub_options_set_port(NULL, 1));
+  NAMES("options: must not be NULL");
+  return NULL;
+}
+
 int main(void) {
   iothub_options_t *o;
   OK(iothub_options_new(&o));
@@ -20,6 +28,10 @@ int main(void) {
   BAD_IS("host", iothub_options_set_gateway(o, BAD));
   BAD_IS("dtmi", iothub_options_set_model_id(o, BAD));
   iothub_options_free(o);
+
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, another_thread, NULL) == 0 && pthread_join(thread, NULL) == 0);
+  NAMES("dtmi: must be UTF-8"); /* each thread has its own */
 
   iothub_message_t *m = message_of("\xff\xfe is a fine body");
   BAD_IS("value", iothub_message_set_field(m, IOTHUB_CONTENT_TYPE, BAD));

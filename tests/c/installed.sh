@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs the library as a distribution would, and builds the same program against what was installed: with
+# pkg-config, shared and static, and with CMake as C and C++. Argument: cargo's target directory.
+set -euo pipefail
+target=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+cd "$root"
+
+# Built apart from the rest: cargo-c passes flags of its own.
+cargo cinstall --locked --profile dev --package iothub-mqtt-ffi --target-dir "$target/capi" \
+    --prefix "$prefix" --libdir lib
+for file in include/iothub_mqtt.h lib/libiothub_mqtt.so lib/libiothub_mqtt.a lib/pkgconfig/iothub_mqtt.pc \
+    share/iothub_mqtt/cmake/iothub_mqtt-config.cmake; do
+    test -s "$prefix/$file" || { echo "not installed: $file"; find "$prefix" -type f; exit 1; }
+done
+cmp include/iothub_mqtt.h "$prefix/include/iothub_mqtt.h"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+readelf --dynamic "$prefix/lib/libiothub_mqtt.so" | grep -q "SONAME.*\[libiothub_mqtt.so.${version%.*}\]"
+readelf --dynamic "$prefix/lib/libiothub_mqtt.so" | grep -q NODELETE
+diff <(nm --dynamic --defined-only --format=posix "$prefix/lib/libiothub_mqtt.so" | cut -d ' ' -f 1) ffi/symbols.txt
+
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
+test "$(pkg-config --modversion iothub_mqtt)" = "$version"
+program() { "$1" && echo "ok: $2"; }
+
+# shellcheck disable=SC2046 # the words are meant to be split
+cc -std=c11 -Wall -Wextra -Werror tests/c/version.c -o "$work/shared" $(pkg-config --cflags --libs iothub_mqtt)
+program "$work/shared" "pkg-config, shared"
+ldd "$work/shared" | grep -q "$prefix/lib/libiothub_mqtt.so"
+
+mkdir "$work/only-static"
+cp "$prefix/lib/libiothub_mqtt.a" "$work/only-static"
+# shellcheck disable=SC2046
+cc -std=c11 -Wall -Wextra -Werror tests/c/version.c -o "$work/static" $(pkg-config --cflags iothub_mqtt) \
+    -L"$work/only-static" $(pkg-config --static --libs iothub_mqtt | sed "s|-L$prefix/lib||")
+program "$work/static" "pkg-config, static"
+if ldd "$work/static" | grep libiothub_mqtt; then exit 1; fi
+
+mkdir "$work/source"
+cp tests/c/version.c "$work/source/version.c"
+cp tests/c/version.c "$work/source/version.cpp"
+cat >"$work/source/CMakeLists.txt" <<'CMAKE'
+cmake_minimum_required(VERSION 3.21)
+project(installed C CXX)
+find_package(iothub_mqtt 0.1 REQUIRED)
+add_executable(as_c version.c)
+add_executable(as_cpp version.cpp)
+add_executable(static version.c)
+target_link_libraries(as_c iothub_mqtt::iothub_mqtt)
+target_link_libraries(as_cpp iothub_mqtt::iothub_mqtt)
+target_link_libraries(static iothub_mqtt::static)
+CMAKE
+cmake -S "$work/source" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" && cmake --build "$work/build" >>"$work/log" ||
+    { cat "$work/log"; exit 1; }
+for name in as_c as_cpp static; do program "$work/build/$name" "CMake, $name"; done
