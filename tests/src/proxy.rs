@@ -96,8 +96,10 @@ impl Proxy {
 
     pub fn wait_accepted(&self, count: usize) {
         let state = self.shared.0.lock().unwrap();
-        let (_state, timeout) =
+        let (state, timeout) =
             self.shared.1.wait_timeout_while(state, super::PATIENCE, |state| state.accepted < count).unwrap();
+        // A lock poisoned by the panic would have the drop panic, too.
+        drop(state);
         assert!(!timeout.timed_out(), "fewer than {count} connections");
     }
 }
