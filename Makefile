@@ -16,7 +16,7 @@ demo: $(VENV)/installed system-packages
 		-L$(TARGET)/debug -Wl,-rpath,$(TARGET)/debug -liothub_mqtt -lpthread
 	$(PYTHON) examples/demo.py $(TARGET)/debug/iothub-emulator $(TARGET)/debug/telemetry $(VENV)/bin/python
 
-test: lint rust python c-packages
+test: lint rust python c-packages demo
 	@echo "all tests passed"
 
 lint: system-packages
