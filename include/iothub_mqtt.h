@@ -406,7 +406,7 @@ typedef iothub_ack_t (*iothub_message_fn)(const iothub_message_t *message,
 #define IOTHUB_INTERFACE_ID 10
 
 /**
- * It will not be tried again: the configuration contradicts itself.
+ * Ended, and not tried again: the client is being closed, or its configuration contradicts itself.
  */
 #define IOTHUB_DISCONNECTED 0
 

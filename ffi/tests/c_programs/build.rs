@@ -43,6 +43,15 @@ pub(crate) fn library() -> &'static Path {
         if profile == "release" {
             cargo.arg("--release");
         }
+        // What the outer cargo says of this package would have others built anew.
+        for (name, _) in std::env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
+                .iter()
+                .any(|own| name.to_string_lossy().starts_with(own))
+            {
+                cargo.env_remove(name);
+            }
+        }
         assert!(cargo.current_dir(root()).status().unwrap().success(), "the library does not build");
         target.join(profile)
     })

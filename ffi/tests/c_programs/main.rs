@@ -2,9 +2,12 @@
 //! the library, and run plainly and under valgrind against a local hub of its own.
 
 mod build;
+mod errors;
 mod lab;
 mod run;
 
 mod cloud;
 mod network;
+mod reconnects;
 mod simple;
+mod symbols;
