@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from socket import socket as Socket
 from typing import Any
 
@@ -17,7 +18,10 @@ from .enums import ConnectionState, LogLevel, MQTTErrorCode
 from .options import _checked_keepalive
 from .process import watch
 from .properties import Properties
-from .wakeup import Wakeup
+from .wakeup import Wakeup, is_ready
+
+# How long the server may take to close after DISCONNECT, in seconds.
+_LINGER = 1.0
 
 _FAULTS = {
     "keep_alive": MQTTErrorCode.MQTT_ERR_KEEPALIVE,
@@ -241,6 +245,7 @@ class Connection(Dispatch):
         except Fault as fault:
             return self._fail(carrier, fault)
         if self._session.is_finished() and not carrier.want_write():
+            self._linger(carrier)
             self._close(carrier, MQTTErrorCode.MQTT_ERR_SUCCESS)
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         self._register_write(carrier)
@@ -298,6 +303,21 @@ class Connection(Dispatch):
         self._state = ConnectionState.MQTT_CS_DISCONNECTING
         self._kick()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _linger(self, carrier: Carrier) -> None:
+        """Let the server close first, for a while.
+
+        To close a socket with bytes unread resets the connection, which may take with it what the
+        server has not read; TLS 1.3 servers send bytes that nobody asked for.
+        """
+        # A loop that is not ours must not be held up.
+        until = time.monotonic() + (0 if self.on_socket_register_write is not None else _LINGER)
+        try:
+            carrier.read()
+            while is_ready(carrier.socket, until - time.monotonic()):
+                carrier.read()
+        except Fault:
+            pass  # the end that was waited for
 
     def _fail(self, carrier: Carrier, fault: Fault) -> MQTTErrorCode:
         cause, detail = fault.args
