@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -202,15 +204,26 @@ PROGRAM = """
 import sys
 from iothub_mqtt import client as mqtt
 client = mqtt.Client("program")
-client.on_connect = lambda *_: print("connected", flush=True)
+def say(text):
+    # One write: print() makes two, and another thread's may come between them.
+    sys.stdout.write(text + "\\n")
+    sys.stdout.flush()
+client.on_connect = lambda *_: say("connected")
 client.connect("localhost", {port})
 """
 
 
-def start(path: Path, port: int, rest: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def start(path: Path, port: int, rest: str) -> Iterator[subprocess.Popen[str]]:
     path.write_text(PROGRAM.format(port=port) + rest)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, path], text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+    program = subprocess.Popen(
+        [sys.executable, path], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 @pytest.mark.parametrize("timeout", ["", "60", "0.5"])
@@ -230,7 +243,7 @@ def test_control_c_leaves_wait_for_publish(broker: Broker, tmp_path: Path) -> No
     rest = """
 client.loop_start()
 info = mqtt.MQTTMessageInfo(1)
-print("waiting", flush=True)
+say("waiting")
 info.wait_for_publish()
 """
     with start(tmp_path / "p.py", broker.port, rest) as program:
@@ -281,3 +294,53 @@ print("ended", os.waitstatus_to_exitcode(status), client.is_connected())
     with start(tmp_path / "p.py", broker.port, rest) as program:
         output, errors = program.communicate(timeout=PATIENCE)
         assert (output.splitlines()[-1], errors) == ("ended 7 True", "")
+
+
+def test_waiting_for_a_slow_server_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = mqtt.Client(V2, "slow")
+        client.connect("localhost", server.getsockname()[1])
+        connection, _ = server.accept()
+        connection.recv(1024)
+        connection.sendall(b"\x20\x02\x00\x00")
+        until(client.is_connected, client.loop)
+        client.publish("slow", b"x" * 20_000_000)
+        waits = 0
+        wait = client._wakeup.wait
+
+        def counted(*arguments: Any, **keywords: Any) -> bool:
+            nonlocal waits
+            waits += 1
+            return wait(*arguments, **keywords)
+
+        monkeypatch.setattr(client._wakeup, "wait", counted)
+        client.loop_start()
+        threading.Event().wait(0.2)
+        assert client.want_write() and waits < 10
+        with connection:
+            received = 0
+            while received < 20_000_000:
+                received += len(connection.recv(1 << 20))
+            client.disconnect()
+            while connection.recv(1 << 20):
+                connection.close()
+                break
+        client.loop_stop()
+
+
+def test_a_race_of_disconnect_and_reconnect(broker: Broker) -> None:
+    """Whenever it is called, disconnect() leaves no connection behind."""
+    for n in range(50):
+        client = mqtt.Client(V2, f"race-{n}")
+        recorder = Recorder(client)
+        client.reconnect_delay_set(0, 0)
+        client.connect_async("localhost", broker.port)
+        client.loop_start()
+        if n % 2:
+            recorder.wait("connect")
+            sock = client.socket()
+            if sock is not None:
+                sock.shutdown(socket.SHUT_RDWR)
+        client.disconnect()
+        client.loop_stop()
+        assert client.socket() is None and not client.is_connected()

@@ -98,7 +98,7 @@ def test_reconnect_in_on_disconnect_makes_one_connection(hub: Hub) -> None:
     client.on_disconnect = None
     client.disconnect()
     client.loop_stop()
-    assert len(hub.events.all(event="connected", device=name)) == 2
+    assert len(hub.events.wait(2, event="connected", device=name)) == 2
 
 
 def test_no_reconnect_where_it_is_not_wanted(hub: Hub) -> None:
