@@ -192,7 +192,7 @@ class Broker:
     def __init__(self, directory: Path) -> None:
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
-            pytest.skip("mosquitto is not installed")
+            pytest.fail("mosquitto is missing; install it with: apt-get install mosquitto")
         self.certificates = certificates = Certificates(directory)
         tls = f"cafile {certificates.ca}\ncertfile {certificates.server}\nkeyfile {certificates.server_key}\n"
         # mosquitto cannot be given port 0; another try follows when somebody took one meanwhile.
