@@ -154,12 +154,7 @@ impl Tuning {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings {
-            limits: self.limits,
-            keep_alive: self.keep_alive,
-            ping_timeout: self.ping_timeout,
-            ..Settings::default()
-        }
+        Settings { limits: self.limits, ping_timeout: self.ping_timeout, ..Settings::default() }
     }
 }
 

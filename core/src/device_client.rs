@@ -7,7 +7,7 @@ use crate::completion::{Completion, Pending};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hub::topic::{devicebound_filter, telemetry_prefix};
-use crate::hub::{Credential, Identity, Message, UsernameQuery};
+use crate::hub::{Credential, Identity, Message, Policy, UsernameQuery};
 use crate::io::{self, Ack, Driver, Greet, Greeting};
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
@@ -82,7 +82,13 @@ impl DeviceClient {
         };
         let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
         let greet = greet(connect, identity.clone(), credential, config.sas_life);
-        let (mqtt, driver) = MqttClient::assemble(&host, &config.tuning, greet, threaded)?;
+        let (mqtt, driver) = MqttClient::assemble(
+            &host,
+            &config.tuning,
+            greet,
+            Some(Policy::new(identity.clone())),
+            threaded,
+        )?;
         let telemetry = telemetry_prefix(&identity).into();
         Ok((Self { mqtt, identity: Arc::new(identity), telemetry }, driver))
     }
@@ -132,7 +138,7 @@ impl DeviceClient {
         let payload = message.body();
         let publish = |topic: &str, done| {
             let publish = Publish { topic, payload, qos: QoS::AtLeastOnce, retain: false };
-            self.mqtt.publish_with(&publish, done).map(drop)
+            self.mqtt.publish_checked(&publish, done).map(drop)
         };
         if !message.is_plain() {
             match message.telemetry_topic(&self.identity) {
@@ -201,4 +207,71 @@ fn greet(connect: Connect, identity: Identity, credential: Credential, life: Dur
         let connect = Connect { password: proof.password, ..connect.clone() };
         Ok(Greeting { connect, renew_after: proof.renew_after, doubt: proof.doubt })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn config() -> Config {
+        let mut config = Config::new();
+        config.set_connection_string("HostName=localhost;DeviceId=d;SharedAccessKey=AAAA").unwrap();
+        config
+    }
+
+    /// What a panic on the I/O thread comes down to.
+    #[test]
+    fn a_client_whose_driver_is_gone_ends() {
+        let (client, driver) = DeviceClient::assemble(config(), true).unwrap();
+        let (sender, ends) = mpsc::channel();
+        let tell = |what| {
+            let sender = sender.clone();
+            Completion::new(move |result| sender.send((what, result.unwrap_err().kind())).unwrap())
+        };
+        client.send_with(&Message::new("m"), tell("send")).unwrap();
+        client.connect_with(tell("connect")).unwrap();
+        drop(driver);
+        assert_eq!(ends.recv().unwrap(), ("send", ErrorKind::Closed));
+        assert_eq!(ends.recv().unwrap(), ("connect", ErrorKind::Closed));
+        let refused = client.send(&Message::new("m")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Closed);
+        client.free();
+    }
+
+    #[test]
+    fn a_client_may_be_freed_by_what_its_handler_owns() {
+        struct Frees(DeviceClient, mpsc::Sender<()>);
+        impl Drop for Frees {
+            fn drop(&mut self) {
+                self.0.free();
+                self.1.send(()).unwrap();
+            }
+        }
+        let client = DeviceClient::threaded(config()).unwrap();
+        let (sender, freed) = mpsc::channel();
+        let frees = Frees(client.clone(), sender);
+        client.on_status(Some(Box::new(move |_| {
+            let _ = &frees;
+        })));
+        drop(client.close(Duration::ZERO).unwrap());
+        freed.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    #[test]
+    fn after_the_end_close_is_refused_at_once() {
+        let client = DeviceClient::threaded(config()).unwrap();
+        let (sender, refusals) = mpsc::channel();
+        let inner = client.clone();
+        client.on_status(Some(Box::new(move |status| {
+            assert_eq!(status.state, crate::ConnectionState::Closed);
+            let again = inner.close(Duration::ZERO).map(drop);
+            sender.send((again.unwrap_err().kind(), inner.connect().map(drop).unwrap_err().kind())).unwrap();
+        })));
+        drop(client.close(Duration::ZERO).unwrap());
+        let refusal = refusals.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(refusal, (ErrorKind::Closed, ErrorKind::Closed));
+    }
 }

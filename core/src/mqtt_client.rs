@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::completion::{Completion, Pending};
 use crate::config::{MqttConfig, Tuning};
 use crate::error::Result;
+use crate::hub::{Identity, Policy};
 use crate::io::{self, Ack, Driver, Endpoint, Greet, Greeting, Handler, Route, Shared};
 use crate::mqtt::{Delivery, Message, Publish, QoS, check_filter, check_topic};
 use crate::status::StatusHandler;
@@ -20,6 +21,8 @@ pub struct MqttClient(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     time_to_live: Option<Duration>,
+    /// What the peer allows, when it is an IoT Hub.
+    policy: Option<Policy>,
 }
 
 impl Drop for Inner {
@@ -38,22 +41,39 @@ impl std::fmt::Debug for MqttClient {
 impl MqttClient {
     /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
     pub fn driven(config: MqttConfig) -> Result<(Self, Driver)> {
-        let MqttConfig { host, connect, tuning } = config;
-        Self::assemble(&host, &tuning, greet_with(connect, &tuning), false)
+        Self::new(config, false)
     }
 
     /// A client served by the library's threads.
     pub fn threaded(config: MqttConfig) -> Result<Self> {
-        let MqttConfig { host, connect, tuning } = config;
-        let (client, driver) = Self::assemble(&host, &tuning, greet_with(connect, &tuning), true)?;
+        let (client, driver) = Self::new(config, true)?;
         io::spawn(driver)?;
         Ok(client)
+    }
+
+    fn new(config: MqttConfig, threaded: bool) -> Result<(Self, Driver)> {
+        let MqttConfig { host, connect, tuning } = config;
+        let policy = if Policy::is_hub_host(&host) {
+            let (device, module) = match connect.client_id.split_once('/') {
+                Some((device, module)) => (device, Some(module)),
+                None => (connect.client_id.as_str(), None),
+            };
+            let policy = Policy::new(Identity::new(&host, device, module)?);
+            if let Some(will) = &connect.will {
+                policy.check_publish(&will.topic, will.qos as u8, will.payload.len())?;
+            }
+            Some(policy)
+        } else {
+            None
+        };
+        Self::assemble(&host, &tuning, greet_with(connect, &tuning), policy, threaded)
     }
 
     pub(crate) fn assemble(
         host: &str,
         tuning: &Tuning,
         greet: Greet,
+        policy: Option<Policy>,
         threaded: bool,
     ) -> Result<(Self, Driver)> {
         let endpoint = Endpoint {
@@ -65,7 +85,7 @@ impl MqttClient {
             backoff: tuning.backoff(),
         };
         let (shared, driver) = io::assemble(endpoint, greet, tuning.settings(), threaded);
-        Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live })), driver))
+        Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live, policy })), driver))
     }
 
     /// Connects, and stays connected until `close`. The answer is the first success, or the first
@@ -109,10 +129,21 @@ impl MqttClient {
 
     /// As [`MqttClient::publish`], with a callback. Returns the packet id.
     pub fn publish_with(&self, publish: &Publish<'_>, done: Completion) -> Result<u16> {
-        if let Err(error) = check_topic(publish.topic) {
-            done.abandon();
-            return Err(error);
+        let allowed = check_topic(publish.topic).and_then(|()| match &self.0.policy {
+            Some(policy) => policy.check_publish(publish.topic, publish.qos as u8, publish.payload.len()),
+            None => Ok(()),
+        });
+        match allowed {
+            Ok(()) => self.publish_checked(publish, done),
+            Err(error) => {
+                done.abandon();
+                Err(error)
+            }
         }
+    }
+
+    /// The caller has made the topic by the hub's rules.
+    pub(crate) fn publish_checked(&self, publish: &Publish<'_>, done: Completion) -> Result<u16> {
         let expiry = self.0.time_to_live.map(|time| Instant::now() + time);
         self.0.shared.operate(done, expiry.is_some(), |session, done| session.publish(publish, expiry, done))
     }
@@ -125,7 +156,11 @@ impl MqttClient {
     }
 
     pub fn subscribe_with(&self, filters: Vec<(String, QoS)>, done: Completion) -> Result<u16> {
-        if let Some(error) = filters.iter().find_map(|(filter, _)| check_filter(filter).err()) {
+        let allowed = |filter: &str| {
+            check_filter(filter)?;
+            self.0.policy.as_ref().map_or(Ok(()), |policy| policy.check_filter(filter))
+        };
+        if let Err(error) = filters.iter().try_for_each(|(filter, _)| allowed(filter)) {
             done.abandon();
             return Err(error);
         }

@@ -30,8 +30,8 @@ impl Status {
         self.state == ConnectionState::Connected
     }
 
-    /// The kind of error that the cause belongs to.
+    /// The kind of error that the cause belongs to; `None` also for a renewal, which is no error.
     pub fn error_kind(&self) -> Option<ErrorKind> {
-        self.cause.map(Cause::error_kind)
+        self.cause.filter(|cause| *cause != Cause::Renewed).map(Cause::error_kind)
     }
 }

@@ -12,7 +12,7 @@ use crate::tls::Thumbprints;
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
     /// The primary and the secondary key; either may sign.
-    Keys([NamedKey; 2]),
+    Keys(Box<[NamedKey; 2]>),
     /// Upper- or lower-case hexadecimal, SHA-1 or SHA-256.
     Thumbprints(Vec<String>),
 }
@@ -26,10 +26,7 @@ pub(crate) struct NamedKey {
 
 impl NamedKey {
     pub(crate) fn new(base64: &str) -> iothub_mqtt::Result<Self> {
-        Ok(Self {
-            base64: base64.to_owned(),
-            key: SharedAccessKey::from_base64(base64)?,
-        })
+        Ok(Self { base64: base64.to_owned(), key: SharedAccessKey::from_base64(base64)? })
     }
 }
 
@@ -47,13 +44,8 @@ pub(crate) enum Right {
 }
 
 /// The five policies that every hub starts with.
-pub(crate) const POLICIES: [&str; 5] = [
-    "iothubowner",
-    "service",
-    "device",
-    "registryRead",
-    "registryReadWrite",
-];
+pub(crate) const POLICIES: [&str; 5] =
+    ["iothubowner", "service", "device", "registryRead", "registryReadWrite"];
 
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -90,9 +82,7 @@ pub(crate) struct Granted {
 
 impl Authority {
     pub(crate) fn is_host(&self, host: &str) -> bool {
-        self.hosts
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(host))
+        self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// Decides a CONNECT of `identity` at `now` (seconds since 1970); the error is for people.
@@ -104,28 +94,18 @@ impl Authority {
         certificate: Option<&Thumbprints>,
         now: u64,
     ) -> Result<Granted, String> {
-        let scope = if identity.module_id().is_some() {
-            "module"
-        } else {
-            "device"
-        };
-        let method = |scope: &str, kind: &str| {
-            format!(r#"{{"scope":"{scope}","type":"{kind}","issuer":"iothub"}}"#)
-        };
+        let scope = if identity.module_id().is_some() { "module" } else { "device" };
+        let method =
+            |scope: &str, kind: &str| format!(r#"{{"scope":"{scope}","type":"{kind}","issuer":"iothub"}}"#);
         let Some(password) = password else {
             return match (credential, certificate) {
-                (Credential::Keys(_), _) => {
-                    Err(format!("{identity} sent no SAS token as password"))
+                (Credential::Keys(_), _) => Err(format!("{identity} sent no SAS token as password")),
+                (Credential::Thumbprints(_), None) => {
+                    Err(format!("{identity} is registered with a certificate and showed none"))
                 }
-                (Credential::Thumbprints(_), None) => Err(format!(
-                    "{identity} is registered with a certificate and showed none"
-                )),
                 (Credential::Thumbprints(known), Some(shown)) => {
                     if known.iter().any(|thumbprint| shown.matches(thumbprint)) {
-                        Ok(Granted {
-                            method: method(scope, "x509"),
-                            until: None,
-                        })
+                        Ok(Granted { method: method(scope, "x509"), until: None })
                     } else {
                         Err(format!(
                             "thumbprint does not match configuration: SHA1 {}, SHA256 {}; configured {}",
@@ -137,9 +117,7 @@ impl Authority {
                 }
             };
         };
-        let token: SasToken = password
-            .parse()
-            .map_err(|e: iothub_mqtt::Error| e.to_string())?;
+        let token: SasToken = password.parse().map_err(|e: iothub_mqtt::Error| e.to_string())?;
         let mut wanted = vec!["devices", identity.device_id()];
         if let Some(module) = identity.module_id() {
             wanted.extend(["modules", module]);
@@ -154,9 +132,7 @@ impl Authority {
                     return Err("the token's sr names no device and it has no skn".into());
                 }
                 let Credential::Keys(keys) = credential else {
-                    return Err(format!(
-                        "{identity} is registered with a certificate and sent a token"
-                    ));
+                    return Err(format!("{identity} is registered with a certificate and sent a token"));
                 };
                 if !keys.iter().any(|named| token.verify(&named.key)) {
                     return Err(format!("neither key of {identity} signed the token"));
@@ -165,17 +141,12 @@ impl Authority {
             }
         };
         check_expiry(&token, now)?;
-        Ok(Granted {
-            method: granted,
-            until: Some(token.expiry.saturating_add(CLOCK_SKEW)),
-        })
+        Ok(Granted { method: granted, until: Some(token.expiry.saturating_add(CLOCK_SKEW)) })
     }
 
     /// Decides a request of a back-end to `path` (segments after the host); the error is for people.
     pub(crate) fn admit_service(&self, token: &str, path: &[&str], now: u64) -> Result<(), String> {
-        let token: SasToken = token
-            .parse()
-            .map_err(|e: iothub_mqtt::Error| e.to_string())?;
+        let token: SasToken = token.parse().map_err(|e: iothub_mqtt::Error| e.to_string())?;
         let name = token.key_name.clone().ok_or("the token has no skn")?;
         self.check_policy(&token, &name, Right::ServiceConnect, path)?;
         check_expiry(&token, now)
@@ -200,9 +171,7 @@ impl Authority {
         if token.verify(&policy.key.key) {
             Ok(())
         } else {
-            Err(format!(
-                "the key of the policy '{name}' did not sign the token"
-            ))
+            Err(format!("the key of the policy '{name}' did not sign the token"))
         }
     }
 
@@ -213,17 +182,12 @@ impl Authority {
     fn covered(&self, token: &SasToken, wanted: &[&str]) -> Result<usize, String> {
         let decoded = percent::decode(&token.resource).map_err(|e| e.to_string())?;
         let mut segments: Vec<&str> = decoded.split('/').collect();
-        if segments
-            .last()
-            .is_some_and(|last| last.starts_with("api-version="))
-        {
+        if segments.last().is_some_and(|last| last.starts_with("api-version=")) {
             segments.pop();
         }
         let (host, rest) = segments.split_first().ok_or("the token's sr is empty")?;
         if !self.is_host(host) {
-            return Err(format!(
-                "the token's sr is for the host '{host}', not for this hub"
-            ));
+            return Err(format!("the token's sr is for the host '{host}', not for this hub"));
         }
         let same = |sent: &str, id: &str| {
             sent.eq_ignore_ascii_case(id)
@@ -232,10 +196,7 @@ impl Authority {
         if rest.len() <= wanted.len() && rest.iter().zip(wanted).all(|(sent, id)| same(sent, id)) {
             Ok(rest.len())
         } else {
-            Err(format!(
-                "the token's sr '{decoded}' does not cover {}",
-                wanted.join("/")
-            ))
+            Err(format!("the token's sr '{decoded}' does not cover {}", wanted.join("/")))
         }
     }
 }
@@ -243,272 +204,11 @@ impl Authority {
 fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
     if token.is_expired(now) {
         let ago = now.saturating_sub(token.expiry);
-        return Err(format!(
-            "the token expired {ago} s ago (se={}, the hub's clock is {now})",
-            token.expiry
-        ));
+        return Err(format!("the token expired {ago} s ago (se={}, the hub's clock is {now})", token.expiry));
     }
     Ok(())
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use iothub_mqtt::hub::sas;
-
-    use super::*;
-
-    const NOW: u64 = 1_800_000_000;
-
-    fn named(text: &str) -> NamedKey {
-        use base64::Engine as _;
-        NamedKey::new(&base64::engine::general_purpose::STANDARD.encode(text)).unwrap()
-    }
-
-    fn authority() -> Authority {
-        let policies = POLICIES
-            .iter()
-            .map(|name| Policy {
-                name,
-                key: named(name),
-            })
-            .collect();
-        Authority {
-            hosts: vec!["hub.example".into(), "127.0.0.1".into()],
-            policies,
-        }
-    }
-
-    fn keys() -> Credential {
-        Credential::Keys([named("first"), named("second")])
-    }
-
-    fn admit(id: &str, sr: &str, key: &str, skn: Option<&str>, se: u64) -> Result<Granted, String> {
-        let token = sas::token(sr, &named(key).key, se, skn);
-        authority().admit(&Identity::parse(id), &keys(), Some(&token), None, NOW)
-    }
-
-    #[test]
-    fn tokens_are_checked_for_scope_signature_and_expiry() {
-        let cases = [
-            (
-                "d",
-                "hub.example%2Fdevices%2Fd",
-                "first",
-                None,
-                0,
-                Ok("device"),
-            ),
-            (
-                "d",
-                "hub.example%2fdevices%2fd",
-                "second",
-                None,
-                0,
-                Ok("device"),
-            ),
-            ("d", "HUB.example/devices/D", "first", None, 0, Ok("device")),
-            ("d", "127.0.0.1/devices/d", "first", None, 0, Ok("device")),
-            (
-                "d",
-                "hub.example%2Fdevices%2Fd%2Fapi-version%3D2016-11-14",
-                "first",
-                None,
-                0,
-                Ok("device"),
-            ),
-            (
-                "n@m.et#st",
-                "hub.example%2Fdevices%2Fn%2540m.et%2523st",
-                "first",
-                None,
-                0,
-                Ok("device"),
-            ),
-            (
-                "n@m.et#st",
-                "hub.example%2Fdevices%2Fn%40m.et%23st",
-                "first",
-                None,
-                0,
-                Ok("device"),
-            ),
-            (
-                "d/m",
-                "hub.example%2Fdevices%2Fd%2Fmodules%2Fm",
-                "first",
-                None,
-                0,
-                Ok("module"),
-            ),
-            (
-                "d/m",
-                "hub.example%2Fdevices%2Fd",
-                "first",
-                None,
-                0,
-                Ok("module"),
-            ),
-            (
-                "d",
-                "hub.example",
-                "iothubowner",
-                Some("iothubowner"),
-                0,
-                Ok("hub"),
-            ),
-            (
-                "d",
-                "hub.example%2Fdevices",
-                "device",
-                Some("device"),
-                0,
-                Ok("hub"),
-            ),
-            (
-                "d",
-                "hub.example/devices/d",
-                "first",
-                None,
-                -300,
-                Ok("device"),
-            ),
-            (
-                "d",
-                "hub.example/devices/d",
-                "first",
-                None,
-                -301,
-                Err("expired 301 s ago"),
-            ),
-            (
-                "d",
-                "hub.example/devices/d",
-                "third",
-                None,
-                0,
-                Err("neither key"),
-            ),
-            (
-                "d",
-                "other.example/devices/d",
-                "first",
-                None,
-                0,
-                Err("other.example"),
-            ),
-            (
-                "d",
-                "hub.example/devices/dd",
-                "first",
-                None,
-                0,
-                Err("does not cover"),
-            ),
-            (
-                "d",
-                "hub.example/devices/d/modules/m",
-                "first",
-                None,
-                0,
-                Err("does not cover"),
-            ),
-            ("d", "hub.example", "first", None, 0, Err("names no device")),
-            (
-                "d",
-                "hub.example",
-                "service",
-                Some("service"),
-                0,
-                Err("does not allow"),
-            ),
-            (
-                "d",
-                "hub.example",
-                "first",
-                Some("nobody"),
-                0,
-                Err("no policy 'nobody'"),
-            ),
-            (
-                "d",
-                "hub.example",
-                "first",
-                Some("device"),
-                0,
-                Err("did not sign"),
-            ),
-        ];
-        for (id, sr, key, skn, life, expected) in cases {
-            let result = admit(id, sr, key, skn, NOW.saturating_add_signed(life));
-            match (&result, expected) {
-                (Ok(granted), Ok(scope)) => {
-                    assert!(
-                        granted.method.contains(&format!(r#""scope":"{scope}""#)),
-                        "{sr}: {granted:?}"
-                    );
-                }
-                (Err(reason), Err(part)) => assert!(reason.contains(part), "{sr}: {reason}"),
-                _ => panic!("{id} with {sr}: {result:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn certificates_count_only_for_identities_that_have_thumbprints() {
-        let shown = Thumbprints::of(b"certificate");
-        let good = Credential::Thumbprints(vec![shown.sha256.to_lowercase()]);
-        let bad = Credential::Thumbprints(vec!["00".repeat(20)]);
-        let device = Identity::device("d");
-        let admit = |credential, password: Option<&str>, certificate| {
-            authority().admit(&device, credential, password, certificate, NOW)
-        };
-        assert_eq!(admit(&good, None, Some(&shown)).unwrap().until, None);
-        assert!(
-            admit(&bad, None, Some(&shown))
-                .unwrap_err()
-                .contains("thumbprint")
-        );
-        assert!(
-            admit(&good, None, None)
-                .unwrap_err()
-                .contains("showed none")
-        );
-        assert!(
-            admit(&keys(), None, Some(&shown))
-                .unwrap_err()
-                .contains("no SAS token")
-        );
-        let token = sas::token("hub.example/devices/d", &named("first").key, NOW, None);
-        assert!(
-            admit(&good, Some(&token), Some(&shown))
-                .unwrap_err()
-                .contains("certificate")
-        );
-    }
-
-    #[test]
-    fn a_back_end_needs_a_policy_with_service_connect() {
-        let token = |name: &str| sas::token("hub.example", &named(name).key, NOW, Some(name));
-        let path = ["twins", "d"];
-        assert_eq!(
-            authority().admit_service(&token("service"), &path, NOW),
-            Ok(())
-        );
-        assert_eq!(
-            authority().admit_service(&token("iothubowner"), &path, NOW),
-            Ok(())
-        );
-        for name in ["device", "registryRead", "registryReadWrite"] {
-            assert!(
-                authority().admit_service(&token(name), &path, NOW).is_err(),
-                "{name}"
-            );
-        }
-        assert!(
-            authority()
-                .admit_service(&token("service"), &path, NOW + 301)
-                .is_err()
-        );
-    }
-}
+#[path = "auth_tests.rs"]
+mod tests;

@@ -13,8 +13,6 @@ use crate::time::round_trip_text;
 
 const MAX_QUEUE: usize = 50;
 const MAX_BODY: usize = 64 * 1024;
-/// How long a message that was sent waits for its PUBACK before it is sent again.
-pub(crate) const LOCK: Duration = Duration::from_secs(60);
 /// The hub's default time to live.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
@@ -39,10 +37,7 @@ pub struct CloudMessage {
 
 impl CloudMessage {
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { body: body.into(), ..Self::default() }
     }
 
     #[must_use]
@@ -53,8 +48,7 @@ impl CloudMessage {
 
     #[must_use]
     pub fn with_property(mut self, name: &str, value: Option<&str>) -> Self {
-        self.properties
-            .push((name.to_owned(), value.map(str::to_owned)));
+        self.properties.push((name.to_owned(), value.map(str::to_owned)));
         self
     }
 
@@ -74,10 +68,7 @@ impl CloudMessage {
             ("iothub-ack", Some(self.ack.as_deref().unwrap_or("none"))),
         ];
         let present = system.iter().filter(|(_, value)| value.is_some()).copied();
-        let others = self
-            .properties
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()));
+        let others = self.properties.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         let mut topic = format!("devices/{device}/messages/devicebound/");
         property_bag::write(&mut topic, present.chain(others));
         topic
@@ -144,10 +135,7 @@ impl Queue {
             return Err(HubError::new(
                 413_001,
                 "MessageTooLarge",
-                format!(
-                    "the body has {} bytes, at most {MAX_BODY} are allowed",
-                    message.body.len()
-                ),
+                format!("the body has {} bytes, at most {MAX_BODY} are allowed", message.body.len()),
             ));
         }
         let message_id: Arc<str> = match &message.message_id {
@@ -156,25 +144,11 @@ impl Queue {
         };
         let topic: Arc<str> = message.topic(device, &message_id).into();
         if topic.len() > usize::from(u16::MAX) {
-            return Err(HubError::argument(
-                "the properties do not fit into a topic of 65535 bytes",
-            ));
+            return Err(HubError::argument("the properties do not fit into a topic of 65535 bytes"));
         }
-        let expires = message
-            .expiry
-            .or_else(|| now.checked_add(DEFAULT_LIFE).ok())
-            .unwrap_or(Timestamp::MAX);
-        let delivery = Delivery {
-            message_id: message_id.clone(),
-            topic,
-            body: message.body,
-            count: 0,
-        };
-        self.entries.push_back(Entry {
-            delivery,
-            expires,
-            lock: None,
-        });
+        let expires = message.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
+        let delivery = Delivery { message_id: message_id.clone(), topic, body: message.body, count: 0 };
+        self.entries.push_back(Entry { delivery, expires, lock: None });
         Ok(message_id)
     }
 
@@ -202,19 +176,13 @@ impl Queue {
 
     /// When the next lock ends.
     pub(crate) fn next_unlock(&self) -> Option<Instant> {
-        self.entries
-            .iter()
-            .filter_map(|entry| entry.lock.map(|lock| lock.until))
-            .min()
+        self.entries.iter().filter_map(|entry| entry.lock.map(|lock| lock.until)).min()
     }
 
-    /// The next message to send, locked under `packet_id`.
-    pub(crate) fn send_next(&mut self, packet_id: u16, now: Instant) -> Option<Delivery> {
+    /// The next message to send, locked under `packet_id` until `until`.
+    pub(crate) fn send_next(&mut self, packet_id: u16, until: Instant) -> Option<Delivery> {
         let entry = self.entries.iter_mut().find(|entry| entry.lock.is_none())?;
-        entry.lock = Some(Lock {
-            packet_id,
-            until: now + LOCK,
-        });
+        entry.lock = Some(Lock { packet_id, until });
         entry.delivery.count += 1;
         Some(entry.delivery.clone())
     }
@@ -223,12 +191,13 @@ impl Queue {
         self.entries.iter().any(|entry| entry.lock.is_none())
     }
 
-    /// The messages of a resumed session that were sent and not acknowledged, to be sent again.
-    pub(crate) fn resend(&mut self, now: Instant) -> Vec<(u16, Delivery)> {
+    /// The messages of a resumed session that were sent and not acknowledged, to be sent again
+    /// and locked anew.
+    pub(crate) fn resend(&mut self, until: Instant) -> Vec<(u16, Delivery)> {
         let mut again = Vec::new();
         for entry in &mut self.entries {
             if let Some(lock) = &mut entry.lock {
-                lock.until = now + LOCK;
+                lock.until = until;
                 entry.delivery.count += 1;
                 again.push((lock.packet_id, entry.delivery.clone()));
             }
@@ -237,15 +206,12 @@ impl Queue {
     }
 
     pub(crate) fn is_in_use(&self, packet_id: u16) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id))
+        self.entries.iter().any(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id))
     }
 
     /// Completes the message that was sent under `packet_id`; `None` where its lock is over.
     pub(crate) fn complete(&mut self, packet_id: u16) -> Option<Delivery> {
-        self.extract(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id))
-            .pop()
+        self.extract(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id)).pop()
     }
 
     fn extract(&mut self, out: impl Fn(&Entry) -> bool) -> Vec<Delivery> {

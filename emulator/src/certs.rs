@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -40,11 +40,7 @@ pub(crate) struct Store {
 /// Opens or fills `dir`; the server's certificate is made anew where it does not name all of `names`.
 pub(crate) fn open(dir: &Path, names: &[String]) -> Result<Store, StartError> {
     let failed = |error: io::Error| StartError::new(format!("--certs {}: {error}", dir.display()));
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(failed)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
 
     let secret = keep(&dir.join(SECRET_FILE), || {
         let mut bytes = [0; 32];
@@ -53,21 +49,18 @@ pub(crate) fn open(dir: &Path, names: &[String]) -> Result<Store, StartError> {
         Ok(STANDARD.encode(bytes))
     })
     .map_err(failed)?;
-    let secret = STANDARD
-        .decode(secret.trim())
-        .map_err(|_| damaged(dir, SECRET_FILE, "it must hold base64"))?;
+    let secret =
+        STANDARD.decode(secret.trim()).map_err(|_| damaged(dir, SECRET_FILE, "it must hold base64"))?;
 
     let authority = keep(&dir.join(CA_PRIVATE_FILE), || {
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = authority_params()
-            .self_signed(&key)
-            .map_err(io::Error::other)?;
+        let certificate = authority_params().self_signed(&key).map_err(io::Error::other)?;
         // The key first: that is where its reader looks.
         Ok(format!("{}{}", key.serialize_pem(), certificate.pem()))
     })
     .map_err(failed)?;
-    let authority_certificate = CertificateDer::from_pem_slice(authority.as_bytes())
-        .map_err(|e| damaged(dir, CA_PRIVATE_FILE, e))?;
+    let authority_certificate =
+        CertificateDer::from_pem_slice(authority.as_bytes()).map_err(|e| damaged(dir, CA_PRIVATE_FILE, e))?;
     let ca_pem = authority
         .find("-----BEGIN CERTIFICATE-----")
         .map(|at| authority[at..].to_owned())
@@ -91,25 +84,16 @@ pub(crate) fn open(dir: &Path, names: &[String]) -> Result<Store, StartError> {
     };
     let certificate = CertificateDer::from_pem_slice(server.as_bytes())
         .map_err(|e| damaged(dir, SERVER_PRIVATE_FILE, e))?;
-    let key = PrivateKeyDer::from_pem_slice(server.as_bytes())
-        .map_err(|e| damaged(dir, SERVER_PRIVATE_FILE, e))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(server.as_bytes()).map_err(|e| damaged(dir, SERVER_PRIVATE_FILE, e))?;
 
     let ca_path = ca_path.canonicalize().map_err(failed)?;
-    Ok(Store {
-        ca_path,
-        ca_pem,
-        chain: vec![certificate, authority_certificate],
-        key,
-        secret,
-    })
+    Ok(Store { ca_path, ca_pem, chain: vec![certificate, authority_certificate], key, secret })
 }
 
 fn damaged(dir: &Path, file: &str, why: impl std::fmt::Display) -> StartError {
     let path = dir.join(file);
-    StartError::new(format!(
-        "{} cannot be used ({why}): delete it to have a new one",
-        path.display()
-    ))
+    StartError::new(format!("{} cannot be used ({why}): delete it to have a new one", path.display()))
 }
 
 /// The same each time: a loaded key and these parameters issue what the stored certificate signs.
@@ -129,8 +113,7 @@ fn issue(authority_pem: &str, names: &[String]) -> Result<String, rcgen::Error> 
     let mut params = CertificateParams::default();
     let first = names.first().map_or("localhost", String::as_str);
     // X.520 limits a common name to 64 characters; the names that count are the alternative ones.
-    params.distinguished_name =
-        distinguished_name(if first.len() <= 64 { first } else { "iothub" });
+    params.distinguished_name = distinguished_name(if first.len() <= 64 { first } else { "iothub" });
     for name in names {
         params.subject_alt_names.push(match name.parse::<IpAddr>() {
             Ok(address) => SanType::IpAddress(address),
@@ -176,11 +159,7 @@ fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
 
 fn write_beside(path: &Path, content: &str, mode: u32) -> io::Result<PathBuf> {
     let temporary = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
     file.write_all(content.as_bytes())?;
     Ok(temporary)
 }
@@ -221,43 +200,28 @@ mod tests {
         let dir = ScratchDir::new().unwrap();
         open(dir.path(), &names(&["localhost"])).unwrap();
         for file in [CA_PRIVATE_FILE, SERVER_PRIVATE_FILE, SECRET_FILE] {
-            let mode = fs::metadata(dir.path().join(file))
-                .unwrap()
-                .permissions()
-                .mode();
+            let mode = fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{file}");
         }
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            4,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4, "no temporary file is left");
     }
 
     #[test]
     fn simultaneous_starts_agree_on_the_authority() {
         let dir = ScratchDir::new().unwrap();
         let stores: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| open(dir.path(), &names(&["localhost"])).unwrap()))
-                .collect();
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| open(dir.path(), &names(&["localhost"])).unwrap())).collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()
         });
-        assert!(
-            stores
-                .iter()
-                .all(|s| s.chain[1] == stores[0].chain[1] && s.secret == stores[0].secret)
-        );
+        assert!(stores.iter().all(|s| s.chain[1] == stores[0].chain[1] && s.secret == stores[0].secret));
     }
 
     #[test]
     fn a_damaged_file_is_named() {
         let dir = ScratchDir::new().unwrap();
         fs::write(dir.path().join(CA_PRIVATE_FILE), "nonsense").unwrap();
-        let error = open(dir.path(), &names(&["localhost"]))
-            .err()
-            .unwrap()
-            .to_string();
+        let error = open(dir.path(), &names(&["localhost"])).err().unwrap().to_string();
         assert!(error.contains(CA_PRIVATE_FILE), "{error}");
     }
 }

@@ -14,11 +14,7 @@ use crate::{program, send};
 /// The first line on the standard output is a JSON object that says where the hub listens, which
 /// file holds the certificate authority that clients have to trust, and the connection strings.
 #[derive(Debug, Parser)]
-#[command(
-    name = "iothub-emulator",
-    version,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "iothub-emulator", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -92,9 +88,7 @@ pub(crate) struct Send {
 
 impl std::fmt::Debug for Send {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Send")
-            .field("device", &self.device)
-            .finish_non_exhaustive()
+        f.debug_struct("Send").field("device", &self.device).finish_non_exhaustive()
     }
 }
 
@@ -104,12 +98,8 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Some(Command::Send(send)) => send::run(&send),
         None => options(&cli.serve).and_then(|options| {
-            program::run(
-                options,
-                cli.serve.events.as_deref(),
-                cli.serve.exit_with_stdin,
-            )
-            .map_err(|error| error.to_string())
+            program::run(options, cli.serve.events.as_deref(), cli.serve.exit_with_stdin)
+                .map_err(|error| error.to_string())
         }),
     };
     match result {
@@ -134,14 +124,9 @@ fn options(serve: &Serve) -> Result<Options, String> {
         let (id, key) = id_and_value(text);
         let identity = Identity::parse(id);
         if identity.module_id().is_none() {
-            return Err(format!(
-                "--module {id}: must be DEVICE/MODULE or DEVICE/MODULE=KEY"
-            ));
+            return Err(format!("--module {id}: must be DEVICE/MODULE or DEVICE/MODULE=KEY"));
         }
-        identities.push(IdentityOptions {
-            identity,
-            credential: CredentialOptions::Key(key),
-        });
+        identities.push(IdentityOptions { identity, credential: CredentialOptions::Key(key) });
     }
     for text in &serve.x509 {
         let (id, thumbprint) = id_and_value(text);
@@ -178,8 +163,8 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Options, String> {
-        let cli = Cli::try_parse_from([&["iothub-emulator"], arguments].concat())
-            .map_err(|e| e.to_string())?;
+        let cli =
+            Cli::try_parse_from([&["iothub-emulator"], arguments].concat()).map_err(|e| e.to_string())?;
         options(&cli.serve)
     }
 
@@ -192,52 +177,30 @@ mod tests {
     fn defaults_are_the_standard_ports() {
         let options = parse(&[]).unwrap();
         assert_eq!((options.mqtt_port, options.https_port), (8883, 443));
-        assert_eq!(
-            (options.host.as_str(), options.name.as_str()),
-            ("127.0.0.1", "localhost")
-        );
+        assert_eq!((options.host.as_str(), options.name.as_str()), ("127.0.0.1", "localhost"));
     }
 
     #[test]
     fn identities_keep_the_padding_of_their_keys() {
-        let options = parse(&[
-            "--device",
-            "d=a2V5a2V5a2V5a2U=",
-            "--module",
-            "d/m",
-            "--x509",
-            "x=AB12",
-        ])
-        .unwrap();
-        let given: Vec<_> = options
-            .identities
-            .into_iter()
-            .map(|i| (i.identity.to_string(), i.credential))
-            .collect();
+        let options =
+            parse(&["--device", "d=a2V5a2V5a2V5a2U=", "--module", "d/m", "--x509", "x=AB12"]).unwrap();
+        let given: Vec<_> =
+            options.identities.into_iter().map(|i| (i.identity.to_string(), i.credential)).collect();
         assert_eq!(
             given,
             [
-                (
-                    "d".to_owned(),
-                    CredentialOptions::Key(Some("a2V5a2V5a2V5a2U=".into()))
-                ),
+                ("d".to_owned(), CredentialOptions::Key(Some("a2V5a2V5a2V5a2U=".into()))),
                 ("d/m".to_owned(), CredentialOptions::Key(None)),
-                (
-                    "x".to_owned(),
-                    CredentialOptions::Thumbprints(vec!["AB12".into()])
-                ),
+                ("x".to_owned(), CredentialOptions::Thumbprints(vec!["AB12".into()])),
             ]
         );
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for arguments in [
-            &["--module", "d"][..],
-            &["--x509", "d"],
-            &["--config", "f"],
-            &["--mqtt-port", "70000"],
-        ] {
+        for arguments in
+            [&["--module", "d"][..], &["--x509", "d"], &["--config", "f"], &["--mqtt-port", "70000"]]
+        {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

@@ -36,12 +36,7 @@ impl HubError {
     pub(crate) fn new(code: u32, name: &'static str, message: impl Into<String>) -> Self {
         // The first three digits of every code of IoT Hub are the HTTP status.
         let status = u16::try_from(code / 1000).unwrap_or(500);
-        Self {
-            status,
-            code,
-            name,
-            message: message.into(),
-        }
+        Self { status, code, name, message: message.into() }
     }
 
     pub(crate) fn argument(message: impl Into<String>) -> Self {

@@ -93,11 +93,7 @@ impl Serialize for Stamped<'_> {
         map.serialize_entry("device", &self.identity.map(Identity::device_id))?;
         map.serialize_entry("module", &self.identity.and_then(Identity::module_id))?;
         match self.event {
-            Event::Telemetry {
-                body,
-                system,
-                properties,
-            } => {
+            Event::Telemetry { body, system, properties } => {
                 match std::str::from_utf8(body) {
                     Ok(text) => map.serialize_entry("body", text)?,
                     Err(_) => map.serialize_entry("body_base64", &STANDARD.encode(body))?,
@@ -105,12 +101,7 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("system", &InOrder(system))?;
                 map.serialize_entry("properties", &InOrder(properties))?;
             }
-            Event::Connected {
-                session_present,
-                clean_session,
-                auth,
-                protocol,
-            } => {
+            Event::Connected { session_present, clean_session, auth, protocol } => {
                 map.serialize_entry("session_present", session_present)?;
                 map.serialize_entry("clean_session", clean_session)?;
                 map.serialize_entry("auth", auth)?;
@@ -120,29 +111,17 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("code", code)?;
                 map.serialize_entry("reason", reason)?;
             }
-            Event::Refused {
-                code,
-                reason,
-                return_code,
-            } => {
+            Event::Refused { code, reason, return_code } => {
                 map.serialize_entry("code", code)?;
                 map.serialize_entry("reason", reason)?;
                 map.serialize_entry("return_code", return_code)?;
             }
-            Event::C2d {
-                state,
-                message_id,
-                delivery_count,
-            } => {
+            Event::C2d { state, message_id, delivery_count } => {
                 map.serialize_entry("state", state)?;
                 map.serialize_entry("message_id", message_id)?;
                 map.serialize_entry("delivery_count", delivery_count)?;
             }
-            Event::Twin {
-                section,
-                version,
-                patch,
-            } => {
+            Event::Twin { section, version, patch } => {
                 map.serialize_entry("section", section)?;
                 map.serialize_entry("version", version)?;
                 map.serialize_entry("patch", patch)?;
@@ -152,12 +131,7 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("status", status)?;
                 map.serialize_entry("reason", reason)?;
             }
-            Event::Method {
-                name,
-                status,
-                request,
-                response,
-            } => {
+            Event::Method { name, status, request, response } => {
                 map.serialize_entry("name", name)?;
                 map.serialize_entry("status", status)?;
                 map.serialize_entry("request", request)?;
@@ -210,10 +184,7 @@ impl EventBus {
     }
 
     fn add(&self, listener: Listener) {
-        let mut listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.push(listener);
         self.count.store(listeners.len(), Ordering::Release);
     }
@@ -224,23 +195,16 @@ impl EventBus {
             return;
         }
         let event = make();
-        let stamped = Stamped {
-            identity,
-            event: &event,
-        };
-        let mut listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let stamped = Stamped { identity, event: &event };
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line: Option<Arc<str>> = None;
         listeners.retain(|listener| match listener {
             Listener::Values(sender) => {
                 serde_json::to_value(&stamped).is_ok_and(|value| sender.send(value).is_ok())
             }
             Listener::Lines(sender) => {
-                let line = line.get_or_insert_with(|| {
-                    serde_json::to_string(&stamped).unwrap_or_default().into()
-                });
+                let line =
+                    line.get_or_insert_with(|| serde_json::to_string(&stamped).unwrap_or_default().into());
                 sender.send(line.clone()).is_ok()
             }
         });
@@ -249,10 +213,7 @@ impl EventBus {
 
     /// Ends every line stream, once what was emitted has been read.
     pub(crate) fn close(&self) {
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.count.store(0, Ordering::Release);
     }
 }

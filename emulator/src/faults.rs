@@ -8,10 +8,29 @@ use crate::error::HubError;
 use crate::identity::Identity;
 
 /// A fault that a test or a person asks for.
+///
+/// | `fault` | what happens | goes with |
+/// |---|---|---|
+/// | `drop` | the socket is closed without a packet | `after_messages` |
+/// | `lose_session` (`drop_and_lose_session`) | `drop`, and the stored session is forgotten | `after_messages` |
+/// | `expire` | closed as if the token had expired | |
+/// | `take_over` | closed as if another connection of the identity had come | |
+/// | `truncate` | half a packet is sent, then `drop` | |
+/// | `corrupt` | bytes are sent that are no packet | |
+/// | `half_open` | nothing is read or answered, the socket stays open | `for_ms`, else for ever |
+/// | `delay` | what comes is taken at once and answered when the time is over | `for_ms` |
+/// | `slow_reader` | 16 bytes are read every 10 ms | `for_ms` |
+/// | `refuse` | CONNECT is answered with a refusing CONNACK | `code`, `for_ms` |
+/// | `throttle` | twin requests are answered with 429 | `for_ms` |
+///
+/// A fault reaches the live connections that it is for at once, which counts as one use of `count`
+/// however many they are; what is left of `count` waits for connections that are made later, one
+/// use for each. `refuse` and `throttle` count requests; with `for_ms` and no `count` they hold for
+/// that time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// See [`FaultKind`].
+    /// Which one; see above.
     pub fault: String,
     /// `ID`, `ID/MODULE` or `*` for everybody.
     #[serde(default = "everybody")]
@@ -116,17 +135,10 @@ impl FaultKind {
     ];
 
     pub(crate) fn parse(name: &str) -> Result<Self, HubError> {
-        Self::NAMES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, kind)| *kind)
-            .ok_or_else(|| {
-                let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-                HubError::argument(format!(
-                    "there is no fault '{name}'; there are {}",
-                    names.join(", ")
-                ))
-            })
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind).ok_or_else(|| {
+            let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
+            HubError::argument(format!("there is no fault '{name}'; there are {}", names.join(", ")))
+        })
     }
 }
 
@@ -156,31 +168,18 @@ impl Armed {
         let counted = matches!(kind, FaultKind::Drop | FaultKind::LoseSession);
         let rule = match fault {
             Fault { count: Some(0), .. } => Some("count must be at least 1"),
-            Fault {
-                after_messages: Some(0),
-                ..
-            } => Some("after_messages must be at least 1"),
-            Fault {
-                after_messages: Some(_),
-                ..
-            } if !counted => Some("after_messages goes with drop and lose_session"),
-            Fault {
-                for_ms: Some(_), ..
-            } if !lasts => {
+            Fault { after_messages: Some(0), .. } => Some("after_messages must be at least 1"),
+            Fault { after_messages: Some(_), .. } if !counted => {
+                Some("after_messages goes with drop and lose_session")
+            }
+            Fault { for_ms: Some(_), .. } if !lasts => {
                 Some("for_ms goes with half_open, delay, slow_reader, refuse and throttle")
             }
-            Fault { for_ms: None, .. }
-                if matches!(kind, FaultKind::Delay | FaultKind::SlowReader) =>
-            {
+            Fault { for_ms: None, .. } if matches!(kind, FaultKind::Delay | FaultKind::SlowReader) => {
                 Some("delay and slow_reader need for_ms")
             }
-            Fault { code: Some(_), .. } if kind != FaultKind::Refuse => {
-                Some("code goes with refuse")
-            }
-            Fault {
-                code: Some(0 | 6..),
-                ..
-            } => Some("code must be 1 to 5"),
+            Fault { code: Some(_), .. } if kind != FaultKind::Refuse => Some("code goes with refuse"),
+            Fault { code: Some(0 | 6..), .. } => Some("code must be 1 to 5"),
             _ => None,
         };
         if let Some(rule) = rule {
@@ -222,18 +221,9 @@ impl Waiting {
     }
 
     /// Takes one use of the first fault of `kind` that is meant for `identity`.
-    pub(crate) fn take(
-        &mut self,
-        kind: FaultKind,
-        identity: &Identity,
-        now: Instant,
-    ) -> Option<Armed> {
-        self.0
-            .retain(|armed| armed.remaining > 0 && armed.until.is_none_or(|until| now < until));
-        let armed = self
-            .0
-            .iter_mut()
-            .find(|armed| armed.kind == kind && armed.is_for(identity))?;
+    pub(crate) fn take(&mut self, kind: FaultKind, identity: &Identity, now: Instant) -> Option<Armed> {
+        self.0.retain(|armed| armed.remaining > 0 && armed.until.is_none_or(|until| now < until));
+        let armed = self.0.iter_mut().find(|armed| armed.kind == kind && armed.is_for(identity))?;
         armed.remaining -= 1;
         Some(armed.clone())
     }
@@ -269,26 +259,15 @@ mod tests {
         let device = Identity::device("d");
         let mut waiting = Waiting::default();
         waiting.add(Armed::new(&Fault::new("refuse", "d").count(2), now).unwrap());
-        assert!(
-            waiting
-                .take(FaultKind::Refuse, &Identity::device("other"), now)
-                .is_none()
-        );
+        assert!(waiting.take(FaultKind::Refuse, &Identity::device("other"), now).is_none());
         assert!(waiting.take(FaultKind::Drop, &device, now).is_none());
-        assert_eq!(
-            waiting.take(FaultKind::Refuse, &device, now).unwrap().code,
-            3
-        );
+        assert_eq!(waiting.take(FaultKind::Refuse, &device, now).unwrap().code, 3);
         assert!(waiting.take(FaultKind::Refuse, &device, now).is_some());
         assert!(waiting.take(FaultKind::Refuse, &device, now).is_none());
 
         let second = Duration::from_secs(1);
         waiting.add(Armed::new(&Fault::new("refuse", "*").for_time(second), now).unwrap());
         assert!(waiting.take(FaultKind::Refuse, &device, now).is_some());
-        assert!(
-            waiting
-                .take(FaultKind::Refuse, &device, now + second)
-                .is_none()
-        );
+        assert!(waiting.take(FaultKind::Refuse, &device, now + second).is_none());
     }
 }

@@ -1,28 +1,26 @@
 //! A hub in the calling process.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::auth::{Authority, Credential, NamedKey, POLICIES, Policy};
+use crate::auth::{Authority, Credential};
 use crate::broker::Broker;
 use crate::c2d::CloudMessage;
-use crate::certs::{self, Store};
+use crate::certs;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
 use crate::identity::Identity;
-use crate::options::{CredentialOptions, Options};
-use crate::registry::{Entry, Registry};
+use crate::options::Options;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
+use crate::setup;
 
 /// A running hub with a thread of its own; it stops when it is dropped.
 ///
@@ -35,6 +33,7 @@ pub struct Hub {
     https: SocketAddr,
     ca_path: std::path::PathBuf,
     ca_pem: String,
+    runtime: tokio::runtime::Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     _scratch: Option<ScratchDir>,
@@ -75,36 +74,26 @@ impl Hub {
             (None, None) => Path::new("."),
         };
         let mut names: Vec<String> = Vec::new();
-        for name in [
-            options.name.as_str(),
-            options.host.as_str(),
-            "localhost",
-            "127.0.0.1",
-        ] {
+        for name in [options.name.as_str(), options.host.as_str(), "localhost", "127.0.0.1"] {
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 names.push(name.to_owned());
             }
         }
         let store = certs::open(dir, &names)?;
-        let authority = Authority {
-            hosts: names,
-            policies: policies(&store)?,
-        };
-        let registry = registry(&options, &store)?;
-        let broker = Arc::new(Broker::new(authority, registry, options.connect_deadline));
+        let authority = Authority { hosts: names, policies: setup::policies(&store)? };
+        let registry = setup::registry(&options, &store)?;
+        let broker = Arc::new(Broker::new(authority, registry, options.timing));
         let subscribed = subscribe(&broker.events);
 
-        let mqtt_listener = bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
-        let https_listener = bind(&options.host, options.https_port, "--https-port", 8443)?;
+        let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
+        let https_listener = setup::bind(&options.host, options.https_port, "--https-port", 8443)?;
         let local = |listener: &TcpListener| {
-            listener
-                .local_addr()
-                .map_err(|e| StartError::new(format!("a bound address: {e}")))
+            listener.local_addr().map_err(|e| StartError::new(format!("a bound address: {e}")))
         };
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
-        let thread = servers.run_on_a_thread(stopped)?;
+        let (thread, runtime) = servers.run_on_a_thread(stopped)?;
         let hub = Self {
             broker,
             name: options.name,
@@ -112,6 +101,7 @@ impl Hub {
             https,
             ca_path: store.ca_path,
             ca_pem: store.ca_pem,
+            runtime,
             stop: Some(stop),
             thread: Some(thread),
             _scratch: scratch,
@@ -167,9 +157,9 @@ impl Hub {
             text.push_str(module);
         }
         match &entry.credential {
-            Credential::Keys([primary, _]) => {
+            Credential::Keys(keys) => {
                 text.push_str(";SharedAccessKey=");
-                text.push_str(&primary.base64);
+                text.push_str(&keys[0].base64);
             }
             Credential::Thumbprints(_) => text.push_str(";x509=true"),
         }
@@ -178,17 +168,9 @@ impl Hub {
 
     /// The connection string of the policy `iothubowner`, for back-ends.
     pub fn service_connection_string(&self) -> String {
-        let owner = self
-            .broker
-            .authority
-            .policies
-            .iter()
-            .find(|policy| policy.name == "iothubowner");
+        let owner = self.broker.authority.policies.iter().find(|policy| policy.name == "iothubowner");
         let key = owner.map_or("", |policy| policy.key.base64.as_str());
-        format!(
-            "HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}",
-            self.name
-        )
+        format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
     }
 
     /// Every event from now on, the same JSON that the program writes.
@@ -224,18 +206,11 @@ impl Hub {
     pub fn update_desired(&self, id: &str, desired: &Value) -> Result<Value, HubError> {
         let change = serde_json::json!({ "properties": { "desired": desired } });
         let empty = serde_json::Map::new();
-        self.broker.update_twin(
-            &Identity::parse(id),
-            change.as_object().unwrap_or(&empty),
-            false,
-            None,
-        )
+        self.broker.update_twin(&Identity::parse(id), change.as_object().unwrap_or(&empty), false, None)
     }
 
     /// Calls a direct method and blocks until the device answers: its status and its JSON.
     /// `connect` is how long the device may take to connect and subscribe.
-    ///
-    /// Not to be called from a thread that runs an async runtime.
     ///
     /// # Errors
     /// 404103 for a device that is not there, 504101 for one that does not answer in time.
@@ -247,18 +222,17 @@ impl Hub {
         connect: Duration,
         response: Duration,
     ) -> Result<(u16, Value), HubError> {
-        let internal = |e: std::io::Error| HubError::new(500_001, "ServerError", e.to_string());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(internal)?;
-        runtime.block_on(self.broker.call_method(
-            &Identity::parse(id),
-            name,
-            payload,
-            connect,
-            response,
-        ))
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let broker = self.broker.clone();
+        let identity = Identity::parse(id);
+        let (name, payload) = (name.to_owned(), payload.cloned());
+        self.runtime.spawn(async move {
+            let result = broker.call_method(&identity, &name, payload.as_ref(), connect, response).await;
+            // The caller waits until this is sent.
+            let _ = sender.send(result);
+        });
+        let stopped = |_| HubError::new(500_001, "ServerError", "the hub stopped");
+        receiver.recv().map_err(stopped)?
     }
 
     pub fn is_connected(&self, id: &str) -> bool {
@@ -277,100 +251,4 @@ impl Drop for Hub {
         }
         self.broker.events.close();
     }
-}
-
-fn bind(host: &str, port: u16, option: &str, unprivileged: u16) -> Result<TcpListener, StartError> {
-    let failed = |why: String| StartError::new(format!("{option} {port} on {host}: {why}"));
-    let address = (host, port)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| {
-            StartError::new(format!("--host {host}: is no address and no name of one"))
-        })?;
-    let listener = TcpListener::bind(address).map_err(|error| {
-        failed(match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!("may not be bound without privileges; {option} {unprivileged} may")
-            }
-            std::io::ErrorKind::AddrInUse => format!("is in use; {option} 0 asks for a free port"),
-            _ => error.to_string(),
-        })
-    })?;
-    listener
-        .set_nonblocking(true)
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(listener)
-}
-
-/// A key that stays the same as long as the secret does.
-fn generated_key(store: &Store, label: &str) -> Result<NamedKey, StartError> {
-    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
-    let key = ring::hmac::sign(&secret, label.as_bytes());
-    NamedKey::new(&STANDARD.encode(key.as_ref())).map_err(|e| StartError::new(e.to_string()))
-}
-
-fn policies(store: &Store) -> Result<Vec<Policy>, StartError> {
-    POLICIES
-        .iter()
-        .map(|name| {
-            Ok(Policy {
-                name,
-                key: generated_key(store, &format!("policy {name}"))?,
-            })
-        })
-        .collect()
-}
-
-fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
-    let mut registry = Registry::default();
-    // Devices first, so that a module finds its own wherever it stands.
-    let (devices, modules): (Vec<_>, Vec<_>) = options
-        .identities
-        .iter()
-        .partition(|given| given.identity.module_id().is_none());
-    for given in devices.into_iter().chain(modules) {
-        let identity = &given.identity;
-        let failed = |rule: &str| StartError::new(format!("{identity}: {rule}"));
-        if !identity.is_valid() {
-            return Err(failed(
-                "an id has 1 to 128 letters, digits or characters of -.+%_#*?!(),=@$':;",
-            ));
-        }
-        if registry.get(identity).is_some() {
-            return Err(failed("is given twice"));
-        }
-        if identity.module_id().is_some()
-            && registry
-                .get(&Identity::device(identity.device_id()))
-                .is_none()
-        {
-            return Err(failed("its device is not given"));
-        }
-        let credential = match &given.credential {
-            CredentialOptions::Key(key) => {
-                let primary = match key {
-                    Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
-                    None => generated_key(store, &format!("primary {identity}"))?,
-                };
-                Credential::Keys([
-                    primary,
-                    generated_key(store, &format!("secondary {identity}"))?,
-                ])
-            }
-            CredentialOptions::Thumbprints(thumbprints) => {
-                let good = |text: &String| {
-                    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
-                };
-                if thumbprints.is_empty() || !thumbprints.iter().all(good) {
-                    return Err(failed(
-                        "a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits",
-                    ));
-                }
-                Credential::Thumbprints(thumbprints.clone())
-            }
-        };
-        registry.insert(identity.clone(), Entry::new(credential));
-    }
-    Ok(registry)
 }

@@ -12,17 +12,11 @@ pub struct Identity {
 
 impl Identity {
     pub fn device(id: impl Into<Arc<str>>) -> Self {
-        Self {
-            device: id.into(),
-            module: None,
-        }
+        Self { device: id.into(), module: None }
     }
 
     pub fn module(device: impl Into<Arc<str>>, module: impl Into<Arc<str>>) -> Self {
-        Self {
-            device: device.into(),
-            module: Some(module.into()),
-        }
+        Self { device: device.into(), module: Some(module.into()) }
     }
 
     /// Reads `device` or `device/module`.
@@ -45,9 +39,7 @@ impl Identity {
     pub fn is_valid(&self) -> bool {
         let valid = |id: &str| {
             (1..=128).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-.+%_#*?!(),=@$':;".contains(&b))
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.+%_#*?!(),=@$':;".contains(&b))
         };
         valid(&self.device) && self.module.as_deref().is_none_or(valid)
     }

@@ -19,9 +19,7 @@ impl std::fmt::Debug for CredentialOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key(_) => f.write_str("Key(hidden)"),
-            Self::Thumbprints(thumbprints) => {
-                f.debug_tuple("Thumbprints").field(thumbprints).finish()
-            }
+            Self::Thumbprints(thumbprints) => f.debug_tuple("Thumbprints").field(thumbprints).finish(),
         }
     }
 }
@@ -30,6 +28,21 @@ impl std::fmt::Debug for CredentialOptions {
 pub struct IdentityOptions {
     pub identity: Identity,
     pub credential: CredentialOptions,
+}
+
+/// Times that a test may not want to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a client may take from TCP to CONNECT; 60 s.
+    pub connect_deadline: Duration,
+    /// How long a C2D message waits for its PUBACK before it is sent again; IoT Hub's minute.
+    pub c2d_lock: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { connect_deadline: Duration::from_secs(60), c2d_lock: Duration::from_secs(60) }
+    }
 }
 
 /// Everything has a default that suits a test: loopback, free ports, a directory that goes away.
@@ -48,8 +61,7 @@ pub struct Options {
     pub certs: Option<PathBuf>,
     /// The host name of connection strings and of the certificate.
     pub name: String,
-    /// How long a client may take from TCP to CONNECT.
-    pub connect_deadline: Duration,
+    pub timing: Timing,
 }
 
 impl Default for Options {
@@ -61,7 +73,7 @@ impl Default for Options {
             identities: Vec::new(),
             certs: None,
             name: "localhost".to_owned(),
-            connect_deadline: Duration::from_secs(60),
+            timing: Timing::default(),
         }
     }
 }
@@ -76,27 +88,18 @@ impl Options {
     /// A module of a device, with a generated key.
     #[must_use]
     pub fn module(self, device: &str, module: &str) -> Self {
-        self.identity(
-            Identity::module(device, module),
-            CredentialOptions::Key(None),
-        )
+        self.identity(Identity::module(device, module), CredentialOptions::Key(None))
     }
 
     /// A device with a certificate.
     #[must_use]
     pub fn x509_device(self, id: &str, thumbprint: &str) -> Self {
-        self.identity(
-            Identity::device(id),
-            CredentialOptions::Thumbprints(vec![thumbprint.to_owned()]),
-        )
+        self.identity(Identity::device(id), CredentialOptions::Thumbprints(vec![thumbprint.to_owned()]))
     }
 
     #[must_use]
     pub fn identity(mut self, identity: Identity, credential: CredentialOptions) -> Self {
-        self.identities.push(IdentityOptions {
-            identity,
-            credential,
-        });
+        self.identities.push(IdentityOptions { identity, credential });
         self
     }
 }

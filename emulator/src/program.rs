@@ -33,19 +33,14 @@ struct Device {
 }
 
 /// Runs a hub until a signal, or with `exit_with_stdin` until the standard input ends.
-pub(crate) fn run(
-    options: Options,
-    events: Option<&Path>,
-    exit_with_stdin: bool,
-) -> Result<(), StartError> {
+pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool) -> Result<(), StartError> {
     let failed = |what: &str, e: io::Error| StartError::new(format!("{what}: {e}"));
     // Opened before anything listens: a wrong path is an error at once.
     let sink: Option<Box<dyn Write + Send>> = match events {
         None => None,
         Some(path) if path == Path::new("-") => Some(Box::new(io::stdout())),
         Some(path) => {
-            let file = File::create(path)
-                .map_err(|e| failed(&format!("--events {}", path.display()), e))?;
+            let file = File::create(path).map_err(|e| failed(&format!("--events {}", path.display()), e))?;
             Some(Box::new(file))
         }
     };
@@ -57,10 +52,7 @@ pub(crate) fn run(
     let (mut terminate, mut interrupt) = {
         let _entered = runtime.enter();
         let listen = |kind| signal(kind).map_err(|e| failed("signals", e));
-        (
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::interrupt())?,
-        )
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?)
     };
 
     let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
@@ -88,10 +80,7 @@ pub(crate) fn run(
 fn announce(hub: &Hub) -> io::Result<()> {
     let devices = hub.identities().into_iter().map(|identity| {
         let id = identity.to_string();
-        Device {
-            connection_string: hub.connection_string(&id),
-            id,
-        }
+        Device { connection_string: hub.connection_string(&id), id }
     });
     let ready = Ready {
         event: "ready",
@@ -112,37 +101,33 @@ fn write_lines(
     sink: Box<dyn Write + Send>,
     mut lines: UnboundedReceiver<Arc<str>>,
 ) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("events".into())
-        .spawn(move || {
-            let mut out = BufWriter::new(sink);
-            while let Some(line) = lines.blocking_recv() {
-                let mut write = |line: &str| writeln!(out, "{line}");
-                let mut written = write(&line);
-                while written.is_ok()
-                    && let Ok(line) = lines.try_recv()
-                {
-                    written = write(&line);
-                }
-                // Nobody reads any more: the hub goes on without.
-                if written.and_then(|()| out.flush()).is_err() {
-                    return;
-                }
+    std::thread::Builder::new().name("events".into()).spawn(move || {
+        let mut out = BufWriter::new(sink);
+        while let Some(line) = lines.blocking_recv() {
+            let mut write = |line: &str| writeln!(out, "{line}");
+            let mut written = write(&line);
+            while written.is_ok()
+                && let Ok(line) = lines.try_recv()
+            {
+                written = write(&line);
             }
-        })
+            // Nobody reads any more: the hub goes on without.
+            if written.and_then(|()| out.flush()).is_err() {
+                return;
+            }
+        }
+    })
 }
 
 /// Fires when the standard input ends.
 fn watch_stdin(wanted: bool) -> io::Result<oneshot::Receiver<()>> {
     let (sender, receiver) = oneshot::channel();
     if wanted {
-        std::thread::Builder::new()
-            .name("stdin".into())
-            .spawn(move || {
-                let mut buffer = [0; 256];
-                while io::stdin().read(&mut buffer).is_ok_and(|n| n > 0) {}
-                let _ = sender.send(());
-            })?;
+        std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let mut buffer = [0; 256];
+            while io::stdin().read(&mut buffer).is_ok_and(|n| n > 0) {}
+            let _ = sender.send(());
+        })?;
     }
     Ok(receiver)
 }

@@ -79,11 +79,7 @@ pub(crate) struct Subscription {
 
 impl Session {
     pub(crate) fn granted(&self, subject: Subject) -> Option<u8> {
-        self.subscriptions
-            .iter()
-            .filter(|s| s.subject == subject)
-            .map(|s| s.qos)
-            .max()
+        self.subscriptions.iter().filter(|s| s.subject == subject).map(|s| s.qos).max()
     }
 }
 

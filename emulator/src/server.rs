@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -46,7 +47,7 @@ impl Servers {
     pub(crate) fn run_on_a_thread(
         self,
         stopped: oneshot::Receiver<()>,
-    ) -> Result<JoinHandle<()>, StartError> {
+    ) -> Result<(JoinHandle<()>, Handle), StartError> {
         let failed = |what: &str, e: std::io::Error| StartError::new(format!("{what}: {e}"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -54,12 +55,12 @@ impl Servers {
             .map_err(|e| failed("the runtime", e))?;
         let (mqtt, https) = {
             let _entered = runtime.enter();
-            let adopt =
-                |listener| TcpListener::from_std(listener).map_err(|e| failed("a listener", e));
+            let adopt = |listener| TcpListener::from_std(listener).map_err(|e| failed("a listener", e));
             (adopt(self.mqtt)?, adopt(self.https)?)
         };
+        let handle = runtime.handle().clone();
         let broker = self.broker;
-        let deadline = broker.connect_deadline;
+        let deadline = broker.timing.connect_deadline;
         let for_https = broker.clone();
         std::thread::Builder::new()
             .name("iothub-emulator".into())
@@ -81,6 +82,7 @@ impl Servers {
                 // Connections are cut, not said good-bye to: this is how a hub goes away.
                 runtime.shutdown_background();
             })
+            .map(|thread| (thread, handle))
             .map_err(|e| failed("a thread", e))
     }
 }
@@ -104,11 +106,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 
 async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
     let refused = |reason: String| {
-        broker.events.emit(None, || Event::Refused {
-            code: "tls",
-            reason,
-            return_code: None,
-        });
+        broker.events.emit(None, || Event::Refused { code: "tls", reason, return_code: None });
     };
     match tokio::time::timeout(deadline, tls.accept(socket)).await {
         Err(_) => refused("the TLS handshake took too long".into()),
@@ -116,10 +114,7 @@ async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, d
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
         Ok(Ok(stream)) => {
-            let peer = Peer {
-                certificate: certificate(&stream),
-                protocol: "mqtt",
-            };
+            let peer = Peer { certificate: certificate(&stream), protocol: "mqtt" };
             connection::serve(stream, peer, broker).await;
         }
     }

@@ -14,10 +14,7 @@ use crate::certs::Store;
 use crate::error::StartError;
 
 /// `protocols` are the ALPN names, most wanted first; none where the peer need not name one.
-pub(crate) fn server_config(
-    store: &Store,
-    protocols: &[&[u8]],
-) -> Result<Arc<ServerConfig>, StartError> {
+pub(crate) fn server_config(store: &Store, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>, StartError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(AnyCertificate(provider.clone()));
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -84,12 +81,7 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -98,12 +90,7 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -119,9 +106,7 @@ mod tests {
     fn a_thumbprint_may_be_of_either_digest_and_case() {
         let thumbprints = Thumbprints::of(b"abc");
         assert!(thumbprints.matches("a9993e364706816aba3e25717850c26c9cd0d89d"));
-        assert!(
-            thumbprints.matches("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD")
-        );
+        assert!(thumbprints.matches("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"));
         assert!(!thumbprints.matches("A9993E364706816ABA3E25717850C26C9CD0D89E"));
     }
 }

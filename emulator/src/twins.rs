@@ -23,11 +23,7 @@ pub(crate) struct Section {
 impl Section {
     fn new(now: &str) -> Self {
         let metadata = Object::from_iter([("$lastUpdated".to_owned(), now.into())]);
-        Self {
-            values: Object::new(),
-            metadata,
-            version: 1,
-        }
+        Self { values: Object::new(), metadata, version: 1 }
     }
 
     /// As a device sees it: the values and `$version`.
@@ -51,9 +47,7 @@ impl Section {
         let merged = merged(self.values.clone(), patch);
         let size = size(&merged);
         if size > MAX_SECTION {
-            return Err(format!(
-                "Twin properties size {size} exceeds maximum {MAX_SECTION}"
-            ));
+            return Err(format!("Twin properties size {size} exceeds maximum {MAX_SECTION}"));
         }
         stamp(&mut self.metadata, patch, now);
         self.values = merged;
@@ -63,13 +57,26 @@ impl Section {
 
     /// Replaces everything (the service's PUT); the new version.
     fn replace(&mut self, values: &Object, now: &str) -> Result<u64, String> {
-        let mut fresh = Self {
-            version: self.version,
-            ..Self::new(now)
-        };
+        let mut fresh = Self { version: self.version, ..Self::new(now) };
         let version = fresh.apply(values, now)?;
         *self = fresh;
         Ok(version)
+    }
+}
+
+/// An accepted change of the desired properties.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Desired {
+    pub(crate) patch: Object,
+    pub(crate) version: u64,
+}
+
+impl Desired {
+    /// What the device is told.
+    pub(crate) fn notification(&self) -> Value {
+        let mut object = self.patch.clone();
+        object.insert("$version".into(), self.version.into());
+        object.into()
     }
 }
 
@@ -83,12 +90,7 @@ pub(crate) struct Twin {
 
 impl Twin {
     pub(crate) fn new(now: &str) -> Self {
-        Self {
-            desired: Section::new(now),
-            reported: Section::new(now),
-            tags: Object::new(),
-            version: 1,
-        }
+        Self { desired: Section::new(now), reported: Section::new(now), tags: Object::new(), version: 1 }
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -116,15 +118,10 @@ impl Twin {
         Ok(version)
     }
 
-    /// A back-end's change of the desired properties; the notification for the device.
+    /// A back-end's change of the desired properties.
     ///
     /// `$version` and `$metadata` in it are ignored, as they come back from a GET.
-    pub(crate) fn desire(
-        &mut self,
-        patch: &Object,
-        replace: bool,
-        now: &str,
-    ) -> Result<Value, String> {
+    pub(crate) fn desire(&mut self, patch: &Object, replace: bool, now: &str) -> Result<Desired, String> {
         let mut patch = patch.clone();
         patch.retain(|name, _| name != "$version" && name != "$metadata");
         let version = match replace {
@@ -132,17 +129,12 @@ impl Twin {
             false => self.desired.apply(&patch, now)?,
         };
         self.version += 1;
-        patch.insert("$version".into(), version.into());
-        Ok(patch.into())
+        Ok(Desired { patch, version })
     }
 
     pub(crate) fn tag(&mut self, patch: &Object, replace: bool) -> Result<(), String> {
         validate(patch)?;
-        let old = if replace {
-            Object::new()
-        } else {
-            self.tags.clone()
-        };
+        let old = if replace { Object::new() } else { self.tags.clone() };
         let tags = merged(old, patch);
         let size = size(&tags);
         if size > MAX_TAGS {
@@ -161,9 +153,7 @@ fn merged(mut result: Object, patch: &Object) -> Object {
             (_, Value::Null) => {
                 result.remove(name);
             }
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                *old = merged(std::mem::take(old), new)
-            }
+            (Some(Value::Object(old)), Value::Object(new)) => *old = merged(std::mem::take(old), new),
             (_, Value::Object(new)) => {
                 result.insert(name.clone(), merged(Object::new(), new).into());
             }
@@ -182,9 +172,7 @@ fn stamp(metadata: &mut Object, patch: &Object, now: &str) {
             metadata.remove(name);
             continue;
         }
-        let entry = metadata
-            .entry(name.clone())
-            .or_insert_with(|| Object::new().into());
+        let entry = metadata.entry(name.clone()).or_insert_with(|| Object::new().into());
         if let Value::Object(entry) = entry {
             match value {
                 Value::Object(inner) => stamp(entry, inner, now),
@@ -201,19 +189,12 @@ fn size(object: &Object) -> usize {
             Value::Null => 0,
             Value::Bool(_) => 4,
             Value::Number(_) => 8,
-            Value::String(text) => text
-                .chars()
-                .filter(|c| !c.is_control())
-                .map(char::len_utf8)
-                .sum(),
+            Value::String(text) => text.chars().filter(|c| !c.is_control()).map(char::len_utf8).sum(),
             Value::Array(items) => items.iter().map(of).sum(),
             Value::Object(object) => size(object),
         }
     }
-    object
-        .iter()
-        .map(|(name, value)| name.len() + of(value))
-        .sum()
+    object.iter().map(|(name, value)| name.len() + of(value)).sum()
 }
 
 /// Whether the hub takes `patch`; the error is the hub's own text.
@@ -225,9 +206,7 @@ fn validate_object(object: &Object, depth: usize, in_array: bool) -> Result<(), 
     for (name, value) in object {
         validate_name(name)?;
         if in_array && value.is_null() {
-            return Err(format!(
-                "Property {name} of an object in an array cannot be 'null'"
-            ));
+            return Err(format!("Property {name} of an object in an array cannot be 'null'"));
         }
         validate_value(name, value, depth, in_array)?;
     }
@@ -237,17 +216,10 @@ fn validate_object(object: &Object, depth: usize, in_array: bool) -> Result<(), 
 fn validate_name(name: &str) -> Result<(), String> {
     if name.len() > MAX_NAME {
         let start: String = name.chars().take(10).collect();
-        return Err(format!(
-            "Length of property name {start}.. exceeds maximum length of {MAX_NAME}"
-        ));
+        return Err(format!("Length of property name {start}.. exceeds maximum length of {MAX_NAME}"));
     }
-    match name
-        .chars()
-        .find(|c| c.is_control() || c.is_whitespace() || matches!(c, '.' | '$' | '#'))
-    {
-        Some(bad) => Err(format!(
-            "Property name {name} contains invalid character '{bad}'"
-        )),
+    match name.chars().find(|c| c.is_control() || c.is_whitespace() || matches!(c, '.' | '$' | '#')) {
+        Some(bad) => Err(format!("Property name {name} contains invalid character '{bad}'")),
         None => Ok(()),
     }
 }

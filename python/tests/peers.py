@@ -107,8 +107,10 @@ class Hub:
     def username(self, device: str) -> str:
         return f"{self.hub_host}/{device}/?api-version=2021-04-12"
 
-    def token(self, device: str) -> str:
-        return _token(f"{self.hub_host}/devices/{device}", self._devices[device]["SharedAccessKey"])
+    def token(self, device: str, host: str | None = None) -> str:
+        """Return a token; `host` is how the script names the hub, if not as the hub does."""
+        resource = f"{host or self.hub_host}/devices/{device}"
+        return _token(resource, self._devices[device]["SharedAccessKey"])
 
     def fault(self, **fault: Any) -> None:
         status, body = self._call("POST", "/emulator/faults", fault)

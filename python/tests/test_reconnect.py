@@ -52,6 +52,8 @@ def test_nothing_is_lost_and_the_order_stays(hub: Hub, device: tuple[str, mqtt.C
     for info in infos:
         info.wait_for_publish(PATIENCE)
         assert info.rc == mqtt.MQTT_ERR_SUCCESS
+    # The hub acknowledges before its events reach this process.
+    hub.events.wait(event="telemetry", device=name, body="59")
     bodies = [int(t["body"]) for t in hub.events.all(event="telemetry", device=name)]
     assert sorted(set(bodies)) == list(range(60))
     firsts = [body for at, body in enumerate(bodies) if body not in bodies[:at]]

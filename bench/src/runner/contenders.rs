@@ -17,8 +17,6 @@ pub enum Driver {
     Rust(&'static str),
     /// A program in `target/bench`, with arguments of its own; left out when it was not built.
     Program(&'static str, &'static [&'static str]),
-    /// Somebody has yet to write it: what it will be.
-    ToWrite(&'static str),
 }
 
 /// What a row of the table is compared with, or for.
@@ -40,10 +38,9 @@ pub const TABLE: &[Contender] = &[
         window: 100,
         role: Role::Ours,
     },
-    // To write in peers/iothub.c: the threaded client, a completion per message. Then: Driver::Program("iothub", &[]).
     Contender {
         name: "iothub-mqtt C, threaded, a completion each",
-        driver: Driver::ToWrite("peers/iothub.c"),
+        driver: Driver::Program("iothub", &[]),
         window: 100,
         role: Role::Ours,
     },

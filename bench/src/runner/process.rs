@@ -39,12 +39,11 @@ impl Programs {
     /// How to start a contender, or why it cannot take part.
     ///
     /// # Errors
-    /// It is not written, or not built.
+    /// It is not built.
     pub fn command(&self, contender: &Contender) -> Result<Command, String> {
         let (program, arguments) = match contender.driver {
             Driver::Rust(name) => (self.peer.clone(), [name].to_vec()),
             Driver::Program(name, arguments) => (self.folder.join(name), arguments.to_vec()),
-            Driver::ToWrite(what) => return Err(format!("not written yet ({what})")),
         };
         if !program.is_file() {
             return Err(format!("not built ({})", program.display()));

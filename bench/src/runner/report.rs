@@ -113,7 +113,7 @@ mod tests {
             },
             hub_cpu: Duration::from_micros(50),
         });
-        let contender = Contender { name, driver: Driver::ToWrite("never"), window: 10, role };
+        let contender = Contender { name, driver: Driver::Rust("never"), window: 10, role };
         Row { contender, runs: runs.collect(), trouble: None }
     }
 

@@ -3,6 +3,9 @@
 //! It never waits itself. A host calls [`Connection::turn`] whenever the socket of
 //! [`Connection::socket`] is ready, the deadline has come, or the client was woken.
 
+mod ending;
+mod serving;
+
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,20 +15,16 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::backoff::Backoff;
-use super::cause::{Cause, Fault, Retry};
+use super::cause::{Cause, Fault};
 use super::dial::{Dial, Step};
 use super::dispatch::Job;
 use super::interest::Interest;
 use super::shared::Shared;
-use super::wire::{Carrier, Wire, lock};
+use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
-use crate::error::{Error, ErrorKind, Result};
 use crate::hub::Doubt;
-use crate::mqtt::{Connect, Drain, Event, State};
+use crate::mqtt::{Connect, Drain, Event};
 use crate::status::{ConnectionState, Status};
-
-/// A renewal waits this long for what is in flight.
-const RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where to connect, and how patiently.
 pub(crate) struct Endpoint {
@@ -55,6 +54,8 @@ enum Phase {
     Waiting(Instant),
     Dialing(Box<Dial>, Instant),
     Open(Box<Open>),
+    /// The client has ended; its last bytes are on their way.
+    Leaving(Box<Open>, Instant),
     Ended,
 }
 
@@ -67,6 +68,8 @@ struct Open {
     /// The cause, once this side has decided to end the connection.
     ending: Option<Cause>,
     drain_until: Option<Instant>,
+    /// DISCONNECT has left: when to stop waiting for the peer to close.
+    leave_by: Option<Instant>,
     doubt: Option<Doubt>,
 }
 
@@ -122,9 +125,10 @@ impl Connection {
     pub(super) fn socket(&self) -> Option<(&Arc<OwnedFd>, Interest)> {
         match &self.phase {
             Phase::Dialing(dial, _) => dial.want(),
-            Phase::Open(open) => {
+            Phase::Open(open) | Phase::Leaving(open, _) => {
                 let blocked = open.wire.blocked();
-                open.wire.socket().map(|socket| (socket, Interest { read: true, write: blocked.write }))
+                let interest = Interest { read: !self.shared.strand.is_full(), write: blocked.write };
+                open.wire.socket().map(|socket| (socket, interest))
             }
             _ => None,
         }
@@ -133,7 +137,7 @@ impl Connection {
     /// What the last turn found the socket not ready for.
     pub(super) fn blocked(&self) -> Interest {
         match &self.phase {
-            Phase::Open(open) => open.wire.blocked(),
+            Phase::Open(open) | Phase::Leaving(open, _) => open.wire.blocked(),
             _ => Interest { read: true, write: true },
         }
     }
@@ -158,6 +162,7 @@ impl Connection {
         let close = lock(&self.shared.orders).close.as_ref().map(|close| close.until);
         let phase = match &self.phase {
             Phase::Idle | Phase::Ended => lock(&self.shared.session).deadline(),
+            Phase::Leaving(_, until) => Some(*until),
             Phase::Waiting(until) => earliest([Some(*until), lock(&self.shared.session).deadline()]),
             Phase::Dialing(dial, until) => {
                 earliest([Some(*until), dial.deadline(), lock(&self.shared.session).deadline()])
@@ -166,6 +171,7 @@ impl Connection {
                 open.up_since.is_none().then_some(open.greeted_by),
                 open.renew_at.filter(|_| open.ending.is_none()),
                 open.drain_until,
+                open.leave_by,
                 open.wire.deadline(&self.shared.session),
             ]),
         };
@@ -224,6 +230,16 @@ impl Connection {
                 }
             }
             Phase::Open(_) => self.serve(readable, now),
+            Phase::Leaving(open, until) => {
+                let until = *until;
+                match open.exchange(&self.shared, readable, now) {
+                    Ok(more) if now < until => Ok(more),
+                    _ => {
+                        self.phase = Phase::Ended;
+                        Ok(false)
+                    }
+                }
+            }
         }
     }
 
@@ -235,82 +251,6 @@ impl Connection {
         Ok(false)
     }
 
-    fn open(
-        &mut self,
-        socket: Arc<OwnedFd>,
-        greeted_by: Instant,
-        now: Instant,
-    ) -> std::result::Result<(), Fault> {
-        let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
-        let peer = format!("{host}:{port}");
-        let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
-        let Greeting { connect, renew_after, doubt } = (self.greet)()?;
-        lock(&self.shared.session)
-            .start(&connect, now)
-            .map_err(|error| Fault::new(Cause::Configuration, error.detail()))?;
-        self.phase = Phase::Open(Box::new(Open {
-            wire,
-            greeted_by,
-            up_since: None,
-            renew_at: renew_after.map(|after| now + after),
-            ending: None,
-            drain_until: None,
-            doubt,
-        }));
-        Ok(())
-    }
-
-    fn serve(&mut self, readable: bool, now: Instant) -> std::result::Result<bool, Fault> {
-        let Phase::Open(open) = &mut self.phase else { return Ok(false) };
-        let shared = Arc::clone(&self.shared);
-        let session = &shared.session;
-        let mut served = (|| {
-            let unread = readable && open.wire.read(session, now)?;
-            open.wire.timer(session, now)?;
-            let unwritten = open.wire.write(session, now)?;
-            Ok(unread || unwritten)
-        })();
-        if served.is_ok() && open.up_since.is_none() && now >= open.greeted_by {
-            let stage = if open.wire.is_secured() { "no CONNACK" } else { "the TLS handshake did not end" };
-            let Endpoint { host, port, connect_timeout, .. } = &self.endpoint;
-            let detail = format!("{host}:{port}: {stage} within {connect_timeout:?}");
-            served = Err(Fault::new(Cause::ConnectTimeout, detail));
-        }
-        self.collect(now);
-        let Phase::Open(open) = &mut self.phase else { return Ok(false) };
-        if let Some(renew_at) = open.renew_at
-            && open.ending.is_none()
-            && open.up_since.is_some()
-            && now >= renew_at
-        {
-            lock(session).disconnect(Drain::InFlight);
-            open.ending = Some(Cause::Renewed);
-            open.drain_until = Some(now + RENEWAL_PATIENCE);
-            return Ok(true);
-        }
-        if open.drain_until.is_some_and(|until| now >= until) {
-            lock(session).disconnect(Drain::Now);
-            open.drain_until = None;
-            return Ok(true);
-        }
-        let finished = lock(session).state() == State::Finished;
-        match (served, open.ending) {
-            (Ok(_), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
-                open.wire.shut();
-                Err(Fault::new(
-                    cause,
-                    match cause {
-                        Cause::Renewed => "reconnecting with fresh credentials",
-                        _ => "closed by the application",
-                    },
-                ))
-            }
-            // The peer may close first once it has the DISCONNECT.
-            (Err(_), Some(cause)) if finished => Err(Fault::new(cause, "disconnected")),
-            (served, _) => served,
-        }
-    }
-
     /// Turns what the session says into work for the application.
     fn collect(&mut self, now: Instant) {
         lock(&self.shared.session).swap_events(&mut self.events);
@@ -320,7 +260,10 @@ impl Connection {
                 Event::Done { tag, outcome, .. } => {
                     self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from)))
                 }
-                Event::Message(message) => self.jobs.push_back(Job::Message(message)),
+                Event::Message(message) => {
+                    self.shared.strand.expect(&message);
+                    self.jobs.push_back(Job::Message(message));
+                }
                 Event::Connected { .. } => {
                     if let Phase::Open(open) = &mut self.phase {
                         open.up_since = Some(now);
@@ -338,84 +281,6 @@ impl Connection {
     fn say(&mut self, state: ConnectionState, cause: Option<Cause>, detail: String) {
         log::debug!("{}: {state:?} {detail}", self.endpoint.host);
         self.jobs.push_back(Job::Status(Status { state, cause, detail }));
-    }
-
-    fn disconnected(&mut self, mut fault: Fault, now: Instant) {
-        if let Phase::Open(open) = &mut self.phase
-            && fault.cause == Cause::Authentication
-            && let Some(doubt) = open.doubt.take()
-        {
-            fault.detail = format!("{}; {}", fault.detail, doubt.detail);
-            if doubt.clock {
-                fault.cause = Cause::Clock;
-            }
-        }
-        lock(&self.shared.session).stop();
-        if let Phase::Open(open) = &self.phase
-            && let Some(since) = open.up_since
-        {
-            self.backoff.ended(now - since);
-        }
-        self.phase = Phase::Idle;
-        self.collect(now);
-        if fault.retry() != Retry::Soon
-            && let Some(done) = self.connecting.take()
-        {
-            self.jobs.push_back(Job::Done(done, Err(fault.clone().into())));
-        }
-        let wait = match fault.cause {
-            Cause::ClosedByUs => None,
-            Cause::Renewed => Some(Duration::ZERO),
-            _ => self.backoff.next(fault.retry(), &mut self.rng),
-        };
-        let state = if wait.is_some() { ConnectionState::Connecting } else { ConnectionState::Disconnected };
-        if let Some(wait) = wait {
-            self.phase = Phase::Waiting(now + wait);
-        }
-        self.say(state, Some(fault.cause), fault.detail);
-    }
-
-    /// Ends the client if it was closed and has nothing left to send, or no time.
-    fn close_if_done(&mut self, now: Instant) {
-        let mut orders = lock(&self.shared.orders);
-        let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
-        let queued = lock(&self.shared.session).queued().0;
-        let done = match self.phase {
-            Phase::Ended => return,
-            // DISCONNECT has to leave first, if the socket takes it.
-            Phase::Open(_) => {
-                now >= until && lock(&self.shared.session).state() != State::Finished
-                    || now >= until + Duration::from_secs(1)
-            }
-            Phase::Idle => true,
-            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
-        };
-        if !done {
-            return;
-        }
-        let close = orders.close.take();
-        drop(orders);
-        if let Phase::Open(open) = &mut self.phase {
-            open.wire.shut();
-        }
-        self.phase = Phase::Ended;
-        let mut session = lock(&self.shared.session);
-        session.stop();
-        session.close();
-        drop(session);
-        self.collect(now);
-        if let Some(done) = self.connecting.take() {
-            self.jobs.push_back(Job::Done(done, Err(Error::closed())));
-        }
-        self.say(ConnectionState::Closed, Some(Cause::ClosedByUs), "closed by the application".into());
-        for done in close.into_iter().flat_map(|close| close.done) {
-            let result: Result<Answer> = match queued {
-                0 => Ok(Answer::Done),
-                n => Err(Error::new(ErrorKind::Timeout, format!("closed with {n} operations unfinished"))),
-            };
-            self.jobs.push_back(Job::Done(done, result));
-        }
-        self.jobs.push_back(Job::End);
     }
 }
 

@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::pool;
 use super::wire::lock;
@@ -52,10 +54,22 @@ struct Queue {
     scheduled: bool,
     /// Only completions run any more.
     muted: bool,
+    /// The last job is running.
+    ending: bool,
     ended: bool,
 }
 
-type Acknowledge = Box<dyn Fn(Delivery) + Send + Sync>;
+/// Received bytes that may wait for their handler before no more are read from the socket.
+const MOST_BACKLOG: usize = 4 << 20;
+
+/// What a strand asks of the connection that it belongs to.
+pub(super) enum Request {
+    Acknowledge(Delivery),
+    /// There is room for messages again.
+    Read,
+}
+
+type Ask = Box<dyn Fn(Request) + Send + Sync>;
 
 /// The callbacks of one client, in order.
 pub(super) struct Strand {
@@ -64,7 +78,9 @@ pub(super) struct Strand {
     handlers: Mutex<[Option<Handler>; ROUTES]>,
     /// Messages that came before there was a handler for them, as after a reconnect to a kept session.
     parked: Mutex<VecDeque<Message>>,
-    acknowledge: std::sync::OnceLock<Acknowledge>,
+    ask: OnceLock<Ask>,
+    /// Bytes of the messages that no handler has seen.
+    backlog: AtomicUsize,
     /// Run by the pool; otherwise whoever drives the client calls `run`.
     pooled: bool,
 }
@@ -80,6 +96,11 @@ thread_local! {
     static INSIDE: RefCell<Vec<(*const Strand, VecDeque<Job>)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What a message counts for in the backlog, with what it costs beside its bytes.
+fn weight(message: &Message) -> usize {
+    message.payload.len() + message.topic.len() + 128
+}
+
 impl Strand {
     pub(super) fn new(pooled: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -87,14 +108,39 @@ impl Strand {
             changed: Condvar::new(),
             handlers: Mutex::default(),
             parked: Mutex::default(),
-            acknowledge: std::sync::OnceLock::new(),
+            ask: OnceLock::new(),
+            backlog: AtomicUsize::new(0),
             pooled,
         })
     }
 
-    pub(super) fn set_acknowledge(&self, acknowledge: Acknowledge) {
+    pub(super) fn set_ask(&self, ask: Ask) {
         // Set once, where the client is made.
-        let _ = self.acknowledge.set(acknowledge);
+        let _ = self.ask.set(ask);
+    }
+
+    /// Whether so much waits for handlers that the server has to be held back.
+    pub(super) fn is_full(&self) -> bool {
+        self.backlog.load(Ordering::Relaxed) > MOST_BACKLOG
+    }
+
+    /// Counts a message that is about to be pushed.
+    pub(super) fn expect(&self, message: &Message) {
+        self.backlog.fetch_add(weight(message), Ordering::Relaxed);
+    }
+
+    fn seen(&self, weight: usize) {
+        let before = self.backlog.fetch_sub(weight, Ordering::Relaxed);
+        let resume = MOST_BACKLOG / 2;
+        if before > resume && before - weight <= resume {
+            self.request(Request::Read);
+        }
+    }
+
+    fn request(&self, request: Request) {
+        if let Some(ask) = self.ask.get() {
+            ask(request);
+        }
     }
 
     /// Appends `jobs`, leaving the container empty for the next use.
@@ -125,6 +171,13 @@ impl Strand {
         self.push(&mut VecDeque::from([Job::Set(route, handler)]));
     }
 
+    /// For the host of a client whose callbacks run where its I/O does.
+    pub(super) fn run_unless_pooled(self: &Arc<Self>) {
+        if !self.pooled {
+            self.run();
+        }
+    }
+
     /// Runs what is queued. Returns whether more came meanwhile.
     pub(super) fn run(self: &Arc<Self>) -> bool {
         let batch = std::mem::take(&mut lock(&self.queue).jobs);
@@ -141,7 +194,8 @@ impl Strand {
         while let Some(job) =
             INSIDE.with_borrow_mut(|inside| inside.last_mut().and_then(|(_, jobs)| jobs.pop_front()))
         {
-            self.execute(job);
+            // A panic of a Rust callback has been reported by its hook; the client goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.execute(job)));
         }
         INSIDE.with_borrow_mut(Vec::pop);
     }
@@ -162,7 +216,10 @@ impl Strand {
     fn execute(&self, job: Job) {
         match job {
             Job::Done(done, result) => done.complete(result),
-            Job::Message(message) => self.deliver(message),
+            Job::Message(message) => {
+                self.seen(weight(&message));
+                self.deliver(message);
+            }
             Job::Status(status) => {
                 if !status.is_connected() {
                     // Their deliveries belong to a connection that is gone; the hub sends them again.
@@ -183,6 +240,7 @@ impl Strand {
                 }
             }
             Job::End => {
+                lock(&self.queue).ending = true;
                 let handlers = std::mem::take(&mut *lock(&self.handlers));
                 drop(handlers);
                 lock(&self.parked).clear();
@@ -193,9 +251,6 @@ impl Strand {
     }
 
     fn deliver(&self, message: Message) {
-        if lock(&self.queue).muted {
-            return;
-        }
         let Some(Handler::Message(mut handler)) = self.take(Route::Message) else {
             if message.delivery.is_some() {
                 lock(&self.parked).push_back(message);
@@ -205,8 +260,8 @@ impl Strand {
         let delivery = message.delivery;
         let ack = handler(message);
         self.put_back(Route::Message, Handler::Message(handler));
-        if let (Ack::Now, Some(delivery), Some(acknowledge)) = (ack, delivery, self.acknowledge.get()) {
-            acknowledge(delivery);
+        if let (Ack::Now, Some(delivery)) = (ack, delivery) {
+            self.request(Request::Acknowledge(delivery));
         }
     }
 
@@ -229,10 +284,6 @@ impl Strand {
         lock(&self.queue).muted = true;
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        lock(&self.queue).ended
-    }
-
     /// Returns when `Job::End` has run. Inside one of the strand's own callbacks it runs what is
     /// left here, on this thread; elsewhere it waits for the thread that does.
     pub(super) fn wait_ended(&self) {
@@ -249,7 +300,8 @@ impl Strand {
             rest.into_iter().rev().for_each(|jobs| self.run_batch(jobs));
         }
         let mut queue = lock(&self.queue);
-        while !queue.ended {
+        // What a handler owns may free the client when it is dropped, which is the last thing that is done.
+        while !(queue.ended || inside && queue.ending) {
             if inside && !queue.jobs.is_empty() {
                 let batch = std::mem::take(&mut queue.jobs);
                 drop(queue);

@@ -32,6 +32,16 @@ impl fmt::Debug for Driver {
     }
 }
 
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // On the thread for all clients it is dropped early only by a panic. Who waits for the client
+        // there learns that it is over.
+        if self.shared.strand.is_pooled() {
+            self.connection.abandon();
+        }
+    }
+}
+
 impl Driver {
     pub(crate) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
         Self { connection, shared, registered: None, sleep: None }
@@ -44,18 +54,18 @@ impl Driver {
     /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn run(&mut self) {
         let mut readable = true;
-        while !self.turn(readable) {
-            readable = self.wait().await;
+        while !self.connection.has_ended() {
+            let more = self.connection.turn(readable, Instant::now());
+            self.shared.strand.run_unless_pooled();
+            readable = if more {
+                // Others on this thread have their turn in between.
+                tokio::task::yield_now().await;
+                true
+            } else {
+                self.wait().await
+            };
         }
-    }
-
-    /// Returns whether the client has ended.
-    fn turn(&mut self, readable: bool) -> bool {
-        self.connection.turn(readable, Instant::now());
-        if !self.shared.strand.is_pooled() {
-            self.shared.strand.run();
-        }
-        self.connection.has_ended()
+        self.shared.strand.run_unless_pooled();
     }
 
     /// Waits until there is something to do. Returns whether the socket may be read.
@@ -85,7 +95,7 @@ impl Driver {
             biased;
             guard = ready => match guard {
                 Some(Ok(mut guard)) => {
-                    connection.turn(true, Instant::now());
+                    let more = connection.turn(true, Instant::now());
                     let Wanted { read, write } = connection.blocked();
                     if read {
                         guard.clear_ready_matching(Ready::READABLE | Ready::READ_CLOSED);
@@ -93,7 +103,7 @@ impl Driver {
                     if write {
                         guard.clear_ready_matching(Ready::WRITABLE);
                     }
-                    false
+                    more
                 }
                 // The runtime is shutting down; the next turn finds the socket as it is.
                 _ => true,
@@ -128,7 +138,8 @@ impl Driver {
         match want {
             Wanted { read: true, write: true } => Some(Interest::READABLE | Interest::WRITABLE),
             Wanted { write: true, .. } => Some(Interest::WRITABLE),
-            _ => Some(Interest::READABLE),
+            Wanted { read: true, .. } => Some(Interest::READABLE),
+            _ => None,
         }
     }
 

@@ -31,7 +31,8 @@ pub(super) fn schedule(strand: Arc<Strand>) {
     pool.ready.push_back((strand, Instant::now()));
     if pool.threads == 0 {
         start_thread(&mut pool);
-    } else if pool.idle > 0 {
+    } else if pool.ready.len() <= pool.idle {
+        // Not merely `idle > 0`: a thread counts as idle until it has woken up, perhaps for another strand.
         READY.notify_one();
     } else if !pool.watched {
         pool.watched = true;
@@ -44,7 +45,8 @@ pub(super) fn schedule(strand: Arc<Strand>) {
 fn watch() {
     let mut pool = lock(&POOL);
     let waiting = pool.ready.front().map(|(_, since)| since.elapsed());
-    if waiting.is_some_and(|waiting| waiting >= PATIENCE) && pool.idle == 0 && pool.threads < MOST_THREADS {
+    let short = pool.ready.len() > pool.idle && pool.threads < MOST_THREADS;
+    if short && waiting.is_some_and(|waiting| waiting >= PATIENCE) {
         start_thread(&mut pool);
     }
     pool.watched = waiting.is_some();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::dispatch::{Handler, Route, Strand};
+use super::dispatch::{Handler, Request, Route, Strand};
 use super::wire::lock;
 use crate::completion::Completion;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +19,8 @@ pub(super) struct Orders {
     pub fresh: bool,
     pub connect: Option<Completion>,
     pub close: Option<Close>,
+    /// The connection has ended for good and looks at no order any more.
+    pub ended: bool,
 }
 
 pub(super) struct Close {
@@ -35,7 +37,7 @@ pub(crate) struct Shared {
     /// The I/O waits and has to be woken. Set before it looks a last time whether there is work.
     asleep: AtomicBool,
     connect_called: AtomicBool,
-    /// Set under the session's lock: after it nothing is accepted.
+    /// Set under the locks of the orders and of the session: after it nothing is accepted.
     closed: AtomicBool,
 }
 
@@ -51,10 +53,12 @@ impl Shared {
             closed: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&shared);
-        shared.strand.set_acknowledge(Box::new(move |delivery| {
-            if let Some(shared) = weak.upgrade() {
+        shared.strand.set_ask(Box::new(move |request| {
+            let Some(shared) = weak.upgrade() else { return };
+            match request {
                 // A delivery of a connection that is gone comes again.
-                let _ = shared.acknowledge(delivery);
+                Request::Acknowledge(delivery) => drop(shared.acknowledge(delivery)),
+                Request::Read => shared.wake_always(),
             }
         }));
         shared
@@ -173,12 +177,12 @@ impl Shared {
     pub(crate) fn close(&self, timeout: Duration, done: Completion) -> Result<()> {
         let until = Instant::now() + timeout.min(Duration::from_secs(86_400));
         let mut orders = lock(&self.orders);
+        if orders.ended {
+            drop(orders);
+            done.abandon();
+            return Err(Error::closed());
+        }
         match &mut orders.close {
-            _ if self.strand.has_ended() => {
-                drop(orders);
-                done.abandon();
-                return Err(Error::closed());
-            }
             Some(close) => {
                 close.until = close.until.min(until);
                 close.done.push(done);
@@ -186,12 +190,18 @@ impl Shared {
             None => orders.close = Some(Close { until, done: vec![done] }),
         }
         orders.fresh = true;
+        // Before the connection can see the order: what it ends is not added to.
+        self.refuse_more();
         drop(orders);
+        self.wake();
+        Ok(())
+    }
+
+    /// For the end of a client that nobody closed.
+    pub(super) fn refuse_more(&self) {
         let session = lock(&self.session);
         self.closed.store(true, Ordering::SeqCst);
         drop(session);
-        self.wake();
-        Ok(())
     }
 
     /// Ends now, and returns when no callback of this client will run any more.

@@ -164,6 +164,11 @@ impl Wire {
         Ok(!self.read_blocked)
     }
 
+    /// What may have come stays in the carrier for now.
+    pub(crate) fn postpone_read(&mut self) {
+        self.read_blocked = false;
+    }
+
     /// Writes what the session has, one batch a round; never reads. Returns whether there may be more.
     pub fn write<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
         for _ in 0..ROUNDS {
@@ -260,6 +265,9 @@ impl Wire {
             // Best effort: the connection ends whether or not the alert leaves.
             let _ = tls.write_tls(&mut self.carrier);
         }
+        if let Carrier::Socket(socket) = &self.carrier {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        }
     }
 
     fn lost(&mut self, error: io::Error) -> Fault {
@@ -292,8 +300,8 @@ impl Wire {
                     4 => (Cause::Authentication, "it does not take the user name or password"),
                     5 => (
                         Cause::Authentication,
-                        "not authorized: an unknown or disabled device, a wrong key, or a token that is \
-                         expired or signed by a wrong clock",
+                        "not authorized: the identity is unknown or disabled, or its key, token or password is \
+                         wrong or out of date",
                     ),
                     _ => (Cause::Protocol, "an unknown code"),
                 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::inbound::Delivery;
-use super::outbox::Limits;
+use super::limits::Limits;
 use super::packet::{MAX_TOPIC, QoS};
 use crate::error::Result;
 
@@ -14,8 +14,6 @@ use crate::error::Result;
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub limits: Limits,
-    /// The longest time without a packet in either direction before a PINGREQ; zero switches it off.
-    pub keep_alive: Duration,
     /// How long after a PINGREQ has left any byte must come. It has to cover the upload of what
     /// the operating system still holds.
     pub ping_timeout: Duration,
@@ -31,7 +29,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            keep_alive: Duration::from_secs(60),
             ping_timeout: Duration::from_secs(30),
             // 256 KiB of message and the longest topic.
             max_packet: 262_144 + MAX_TOPIC + 4,
@@ -57,7 +54,8 @@ pub enum State {
 pub enum Drain {
     /// Nothing.
     Now,
-    /// What is in flight is acknowledged; the rest stays queued for the next connection.
+    /// What is in flight is acknowledged and every subscription answered; the messages that were
+    /// not sent stay queued for the next connection.
     InFlight,
     /// Everything that was accepted is acknowledged.
     Everything,

@@ -7,6 +7,9 @@ use bytes::BytesMut;
 use super::packet;
 use crate::error::{Error, ErrorKind, Result};
 
+/// There are no more packet ids than this, so a server with more of them unanswered is broken.
+const MOST: usize = 65_535;
+
 /// Names one received QoS 1 or 2 message. Never reused in the life of a client, so that an
 /// acknowledgement cannot hit another message that got the same packet id later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +32,11 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
+    /// Whether the server has sent more than MQTT lets it send without an answer.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.waiting.len() > MOST || self.released.len() > MOST
+    }
+
     /// `None` for a copy of a QoS 2 message that was delivered already.
     pub(super) fn receive(&mut self, id: u16, exactly_once: bool) -> Option<Delivery> {
         if exactly_once && !self.unreleased.insert(id) {

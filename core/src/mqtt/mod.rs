@@ -2,13 +2,19 @@
 //! events come out. It knows nothing of IoT Hub.
 
 mod event;
+mod expiry;
 mod inbound;
+mod keep_alive;
+mod limits;
 mod outbox;
 mod packet;
 mod session;
+mod slot;
+mod subscriptions;
 
 pub use event::{Drain, Event, Fault, Message, Outcome, Settings, State};
 pub use inbound::Delivery;
-pub use outbox::{Limits, Refused};
+pub use limits::Limits;
+pub use outbox::Refused;
 pub use packet::{Connect, MAX_TOPIC, Publish, QoS, Will, check_filter, check_topic};
 pub use session::Session;

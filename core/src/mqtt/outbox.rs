@@ -4,38 +4,24 @@
 //! A slot is made when an operation is accepted and keeps its sequence number, and so its packet
 //! id, for life: `id = (seq - 1) % 65535 + 1`. An acknowledgement is found by subtraction.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::expiry::Expiries;
+use super::limits::{Limits, Load};
 use super::packet::{self, Publish, QoS};
+use super::slot::{Completed, Kind, Progress, Request, Slot, packet_id};
 use crate::error::{Error, ErrorKind};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// More slots than this would make two of them share a packet id.
 const MOST_SLOTS: usize = 65_000;
-/// Packets are encoded into shared pieces of this size, so that a small one costs no allocation.
+/// When several messages wait they are encoded into shared pieces of this size, so that a small
+/// one costs no allocation.
 const CHUNK: usize = 16 * 1024;
-
-/// Bounds of the outbox.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Operations that may wait, 1 to 65,000.
-    pub messages: usize,
-    /// Bytes of encoded packets that may wait.
-    pub bytes: usize,
-    /// Messages that may be sent and not yet acknowledged.
-    pub in_flight: usize,
-    /// Bytes that may be sent and not yet acknowledged; one message may always be.
-    pub in_flight_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { messages: 1_000, bytes: 16 << 20, in_flight: 100, in_flight_bytes: 4 << 20 }
-    }
-}
 
 /// An operation that was not accepted, with what the caller gave for its completion.
 #[derive(Debug)]
@@ -44,56 +30,24 @@ pub struct Refused<T> {
     pub tag: T,
 }
 
-/// What a SUBSCRIBE or UNSUBSCRIBE asked for, kept until it is acknowledged.
-#[derive(Debug, Clone)]
-pub(super) enum Request {
-    Subscribe(Vec<(String, QoS)>),
-    Unsubscribe(Vec<String>),
-}
-
-enum Kind {
-    Publish { at_least_once: bool },
-    Control(Request),
-}
-
-struct Slot<T> {
-    /// Empty once the slot is done.
-    packet: Bytes,
-    /// Taken when the operation completes.
-    tag: Option<T>,
-    kind: Kind,
-    /// Sent at some time within the session that the server keeps.
-    sent: bool,
-    /// Sent on this connection and not yet acknowledged.
-    in_flight: bool,
-    done: bool,
-}
-
-/// A completed operation.
-pub(super) struct Completed<T> {
-    pub id: u16,
-    pub tag: T,
-}
-
 pub(super) struct Outbox<T> {
     limits: Limits,
     slots: VecDeque<Slot<T>>,
     /// Sequence number of `slots[0]`; the first ever is 1.
     base: u64,
-    /// The next PUBLISH to look at when there is room in the window.
+    /// The first message that waits, or the end: everything before it is in flight, done or a request.
     cursor: u64,
-    /// SUBSCRIBE and UNSUBSCRIBE that are to be sent on this connection.
-    control: VecDeque<u64>,
-    live: usize,
-    live_bytes: usize,
-    in_flight: usize,
-    in_flight_bytes: usize,
+    /// Requests that are to be sent on this connection.
+    unsent_requests: VecDeque<u64>,
+    messages: Load,
+    requests: Load,
+    in_flight: Load,
     chunk: BytesMut,
-    expiries: BinaryHeap<Reverse<(Instant, u64)>>,
+    expiries: Expiries,
 }
 
-pub(super) fn packet_id(seq: u64) -> u16 {
-    ((seq - 1) % 65_535 + 1) as u16
+fn find<T>(slots: &VecDeque<Slot<T>>, base: u64, seq: u64) -> Option<&Slot<T>> {
+    slots.get(usize::try_from(seq.checked_sub(base)?).ok()?)
 }
 
 impl<T> Outbox<T> {
@@ -103,13 +57,12 @@ impl<T> Outbox<T> {
             slots: VecDeque::new(),
             base: 1,
             cursor: 1,
-            control: VecDeque::new(),
-            live: 0,
-            live_bytes: 0,
-            in_flight: 0,
-            in_flight_bytes: 0,
+            unsent_requests: VecDeque::new(),
+            messages: Load::default(),
+            requests: Load::default(),
+            in_flight: Load::default(),
             chunk: BytesMut::new(),
-            expiries: BinaryHeap::new(),
+            expiries: Expiries::default(),
         }
     }
 
@@ -117,46 +70,55 @@ impl<T> Outbox<T> {
         self.limits = limits;
     }
 
-    /// Operations that have not completed.
+    /// Operations that hold a place.
     pub(super) fn len(&self) -> usize {
-        self.live
+        self.messages.count + self.requests.count
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.live_bytes
+        self.messages.bytes + self.requests.bytes
     }
 
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
+    /// Whether something that was sent on this connection, or a request, is not answered.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.in_flight.count > 0 || self.requests.count > 0
     }
 
-    fn room(&self, bytes: usize) -> Result<(), Error> {
-        let Limits { messages, bytes: most, .. } = self.limits;
-        if self.live >= messages || self.slots.len() >= MOST_SLOTS {
-            return Err(Error::new(
-                ErrorKind::Full,
-                format!("the outbound queue holds its {messages} messages"),
-            ));
+    fn end(&self) -> u64 {
+        self.base + self.slots.len() as u64
+    }
+
+    fn slot(&self, seq: u64) -> Option<&Slot<T>> {
+        find(&self.slots, self.base, seq)
+    }
+
+    fn slot_mut(&mut self, seq: u64) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(usize::try_from(seq.checked_sub(self.base)?).ok()?)
+    }
+
+    /// The slot in flight that `id` names.
+    fn answered_slot(&mut self, id: u16) -> Option<&mut Slot<T>> {
+        let first = u64::from(packet_id(self.base));
+        let offset = (u64::from(id) + 65_535 - first) % 65_535;
+        let slot = self.slots.get_mut(offset as usize)?;
+        (id != 0 && slot.progress == Progress::InFlight).then_some(slot)
+    }
+
+    fn check_ring(&self) -> Result<()> {
+        if self.slots.len() < MOST_SLOTS {
+            return Ok(());
         }
-        if self.live_bytes + bytes > most {
-            return Err(Error::new(
-                ErrorKind::Full,
-                format!("the outbound queue holds {} of its {most} bytes", self.live_bytes),
-            ));
-        }
-        Ok(())
+        // Reached when the oldest operation is not answered while tens of thousands behind it are.
+        Err(Error::new(
+            ErrorKind::Full,
+            "too many operations wait behind one that the server does not answer",
+        ))
     }
 
     fn push(&mut self, packet: Bytes, tag: Option<T>, kind: Kind) -> u64 {
-        let seq = self.base + self.slots.len() as u64;
-        self.live += 1;
-        self.live_bytes += packet.len();
-        self.slots.push_back(Slot { packet, tag, kind, sent: false, in_flight: false, done: false });
+        let seq = self.end();
+        self.slots.push_back(Slot::new(packet, tag, kind));
         seq
-    }
-
-    fn next_seq(&self) -> u64 {
-        self.base + self.slots.len() as u64
     }
 
     /// The topic has been checked. Returns the packet id.
@@ -166,279 +128,246 @@ impl<T> Outbox<T> {
         expiry: Option<Instant>,
         tag: T,
     ) -> Result<u16, Refused<T>> {
-        let size = match packet::publish_size(publish).and_then(|size| self.room(size).map(|()| size)) {
+        let size = packet::publish_size(publish).and_then(|size| {
+            self.limits.check(self.messages, size)?;
+            self.check_ring()?;
+            Ok(size)
+        });
+        let size = match size {
             Ok(size) => size,
             Err(error) => return Err(Refused { error, tag }),
         };
-        let id = packet_id(self.next_seq());
+        let id = packet_id(self.end());
         if self.chunk.capacity() < size {
-            self.chunk.reserve(size.max(CHUNK));
+            self.chunk.reserve(if self.slots.is_empty() { size } else { size.max(CHUNK) });
         }
         packet::write_publish(publish, id, size, &mut self.chunk);
         let encoded = self.chunk.split().freeze();
-        let at_least_once = publish.qos != QoS::AtMostOnce;
-        let seq = self.push(encoded, Some(tag), Kind::Publish { at_least_once });
-        if let Some(expiry) = expiry {
-            self.remember_expiry(expiry, seq);
+        let kind = if publish.qos == QoS::AtMostOnce { Kind::AtMostOnce } else { Kind::AtLeastOnce };
+        let seq = self.push(encoded, Some(tag), kind);
+        self.messages.add(size);
+        if let Some(at) = expiry {
+            let (slots, base) = (&self.slots, self.base);
+            self.expiries
+                .add(at, seq, slots.len(), |seq| find(slots, base, seq).is_some_and(|slot| !slot.is_over()));
         }
         Ok(id)
     }
 
-    /// `tag` is `None` for what the session does by itself.
-    pub(super) fn request(&mut self, request: Request, tag: Option<T>) -> Result<u16, (Error, Option<T>)> {
-        let seq = self.next_seq();
-        let id = packet_id(seq);
-        let mut encoded = BytesMut::new();
-        let written = match &request {
-            Request::Subscribe(filters) => packet::write_subscribe(id, filters, &mut encoded),
-            Request::Unsubscribe(filters) => packet::write_unsubscribe(id, filters, &mut encoded),
-        };
-        // A full queue of messages must not keep the client from listening: only the ring's own bound counts.
-        let room = if self.slots.len() < MOST_SLOTS {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::Full, "too many operations wait for the server"))
-        };
-        match written.and(room) {
-            Ok(()) => {
-                self.push(encoded.freeze(), tag, Kind::Control(request));
-                self.control.push_back(seq);
-                Ok(id)
-            }
-            Err(error) => Err((error, tag)),
+    /// The filters have been checked. Returns the packet id.
+    pub(super) fn request(&mut self, request: Request, tag: T) -> Result<u16, Refused<T>> {
+        match self.encode(&request) {
+            Ok(encoded) => Ok(self.push_request(encoded, request, Some(tag))),
+            Err(error) => Err(Refused { error, tag }),
         }
     }
 
-    fn slot(&mut self, seq: u64) -> Option<&mut Slot<T>> {
-        let offset = seq.checked_sub(self.base)?;
-        self.slots.get_mut(usize::try_from(offset).ok()?)
+    /// A SUBSCRIBE of the session's own, for this connection.
+    pub(super) fn restore(&mut self, filters: Vec<(String, QoS)>) -> Result<()> {
+        let request = Request::Restore(filters);
+        let encoded = self.encode(&request)?;
+        self.push_request(encoded, request, None);
+        Ok(())
     }
 
-    /// The slot that `id` names among those in the ring.
-    fn seq_of(&self, id: u16) -> Option<u64> {
-        let first = u64::from(packet_id(self.base));
-        let offset = (u64::from(id) + 65_535 - first) % 65_535;
-        (id != 0 && offset < self.slots.len() as u64).then_some(self.base + offset)
+    /// As the next operation, if there is room for it.
+    fn encode(&self, request: &Request) -> Result<Bytes> {
+        let id = packet_id(self.end());
+        let mut encoded = BytesMut::new();
+        match request {
+            Request::Subscribe(filters) | Request::Restore(filters) => {
+                packet::write_subscribe(id, filters, &mut encoded)?;
+            }
+            Request::Unsubscribe(filters) => packet::write_unsubscribe(id, filters, &mut encoded)?,
+        }
+        Limits::REQUESTS.check(self.requests, encoded.len())?;
+        self.check_ring()?;
+        Ok(encoded.freeze())
+    }
+
+    fn push_request(&mut self, encoded: Bytes, request: Request, tag: Option<T>) -> u16 {
+        self.requests.add(encoded.len());
+        let seq = self.push(encoded, tag, Kind::Request(request));
+        self.unsent_requests.push_back(seq);
+        self.move_cursor();
+        packet_id(seq)
+    }
+
+    /// The filters of the requests that wait for the server.
+    pub(super) fn pending_filters(&self) -> BTreeSet<&str> {
+        let live = self.slots.iter().filter(|slot| slot.progress != Progress::Done);
+        live.filter_map(Slot::request).flat_map(Request::filters).collect()
     }
 
     /// Whether something that waits was sent on an earlier connection.
     pub(super) fn has_sent(&self) -> bool {
-        self.slots.iter().any(|slot| slot.sent && !slot.done)
+        self.slots.iter().any(|slot| slot.sent && slot.progress != Progress::Done)
     }
 
-    /// A new connection is up: everything that is not acknowledged is to be sent again, from the
-    /// oldest. If the server kept nothing, nothing counts as sent.
-    pub(super) fn rewind(&mut self, session_present: bool) {
-        self.cursor = self.base;
-        self.control.clear();
-        for (offset, slot) in self.slots.iter_mut().enumerate() {
-            slot.sent &= session_present;
-            if !slot.done && matches!(slot.kind, Kind::Control(_)) {
-                self.control.push_back(self.base + offset as u64);
-            }
+    /// The server has kept nothing, so nothing counts as sent but what this connection has sent.
+    pub(super) fn session_lost(&mut self) {
+        for slot in &mut self.slots {
+            slot.sent = slot.progress == Progress::InFlight;
         }
     }
 
-    /// Nothing is in flight any more. Returns the QoS 0 messages that were never sent.
+    /// Nothing is in flight any more: what is not acknowledged is to be sent again, from the
+    /// oldest. Returns the QoS 0 messages that were never sent.
     pub(super) fn connection_lost(&mut self) -> Vec<Completed<T>> {
-        self.in_flight = 0;
-        self.in_flight_bytes = 0;
-        self.cursor = self.base;
-        self.control.clear();
+        self.in_flight = Load::default();
+        self.unsent_requests.clear();
         let mut lost = Vec::new();
-        let (mut live, mut live_bytes) = (0, 0);
-        for (offset, slot) in self.slots.iter_mut().enumerate() {
-            let never_again = match slot.kind {
-                Kind::Publish { at_least_once } => !at_least_once,
-                Kind::Control(_) => false,
-            };
-            // A slot without a tag that was in flight has expired: its place is free now.
-            let expired = slot.in_flight && slot.tag.is_none() && !matches!(slot.kind, Kind::Control(_));
-            slot.in_flight = false;
-            if !slot.done && (never_again || expired) {
-                slot.done = true;
-                slot.packet = Bytes::new();
-                let id = packet_id(self.base + offset as u64);
-                lost.extend(slot.tag.take().map(|tag| Completed { id, tag }));
+        for (seq, slot) in (self.base..).zip(&mut self.slots) {
+            if slot.progress == Progress::Done {
+                continue;
             }
-            if !slot.done {
-                live += 1;
-                live_bytes += slot.packet.len();
+            slot.progress = Progress::Waiting;
+            let load = if slot.request().is_some() { &mut self.requests } else { &mut self.messages };
+            // What is over has expired, or is the session's own: its place is free now.
+            if matches!(slot.kind, Kind::AtMostOnce) || slot.is_over() {
+                let (tag, size) = slot.finish();
+                load.remove(size);
+                lost.extend(tag.map(|tag| Completed { id: packet_id(seq), tag }));
+            } else if slot.request().is_some() {
+                self.unsent_requests.push_back(seq);
             }
         }
-        self.live = live;
-        self.live_bytes = live_bytes;
+        self.cursor = self.base;
         self.pop_done();
         lost
     }
 
     /// Appends the SUBSCRIBE and UNSUBSCRIBE packets that wait. They never wait for the window.
-    pub(super) fn write_control(&mut self, out: &mut BytesMut) {
-        while let Some(seq) = self.control.pop_front() {
-            if let Some(slot) = self.slot(seq) {
+    pub(super) fn write_requests(&mut self, out: &mut BytesMut) {
+        while let Some(seq) = self.unsent_requests.pop_front() {
+            if let Some(slot) = self.slot_mut(seq) {
                 out.extend_from_slice(&slot.packet);
                 slot.sent = true;
-                slot.in_flight = true;
+                slot.progress = Progress::InFlight;
             }
         }
     }
 
-    pub(super) fn has_control(&self) -> bool {
-        !self.control.is_empty()
+    pub(super) fn has_requests(&self) -> bool {
+        !self.unsent_requests.is_empty()
     }
 
-    /// Appends PUBLISH packets while the window has room and `out` is below `budget`.
-    /// Returns the QoS 0 messages that are complete by having been written.
-    pub(super) fn write_publishes(
+    /// The next message, if the window has room for it. A QoS 0 message takes no room.
+    fn next_message(&self) -> Option<&Slot<T>> {
+        self.slot(self.cursor).filter(|slot| {
+            matches!(slot.kind, Kind::AtMostOnce)
+                || self.limits.window_takes(self.in_flight, slot.packet.len())
+        })
+    }
+
+    /// Whether `write_messages` would write something.
+    pub(super) fn has_message(&self) -> bool {
+        self.next_message().is_some()
+    }
+
+    /// Appends PUBLISH packets while the window has room and `out` is below `budget`. `resumed` is
+    /// whether the server has said which session it is, so that DUP has a meaning; `done` gets the
+    /// QoS 0 messages, which are complete by being written.
+    pub(super) fn write_messages(
         &mut self,
         out: &mut BytesMut,
         budget: usize,
-        done: &mut Vec<Completed<T>>,
+        resumed: bool,
+        mut done: impl FnMut(Completed<T>),
     ) {
-        while out.len() < budget && self.window_open() {
+        while out.len() < budget && self.has_message() {
             let seq = self.cursor;
-            let Some(slot) = self.slot(seq) else { break };
-            let Kind::Publish { at_least_once } = slot.kind else {
-                self.cursor += 1;
-                continue;
-            };
-            if slot.done || slot.in_flight {
-                self.cursor += 1;
-                continue;
-            }
+            let Some(slot) = self.slot_mut(seq) else { break };
             let start = out.len();
             out.extend_from_slice(&slot.packet);
-            let size = slot.packet.len();
-            if at_least_once {
-                if slot.sent {
+            if matches!(slot.kind, Kind::AtMostOnce) {
+                let (tag, size) = slot.finish();
+                self.messages.remove(size);
+                if let Some(tag) = tag {
+                    done(Completed { id: packet_id(seq), tag });
+                }
+            } else {
+                if slot.sent && resumed {
                     out[start] |= packet::DUP;
                 }
                 slot.sent = true;
-                slot.in_flight = true;
-                self.in_flight += 1;
-                self.in_flight_bytes += size;
-            } else {
-                let tag = Self::finish(slot);
-                self.live -= 1;
-                self.live_bytes -= size;
-                done.extend(tag.map(|tag| Completed { id: packet_id(seq), tag }));
+                slot.progress = Progress::InFlight;
+                let size = slot.packet.len();
+                self.in_flight.add(size);
             }
-            self.cursor += 1;
+            self.move_cursor();
         }
         self.pop_done();
     }
 
-    fn window_open(&self) -> bool {
-        self.in_flight == 0
-            || self.in_flight < self.limits.in_flight && self.in_flight_bytes < self.limits.in_flight_bytes
-    }
-
-    /// Whether `write_publishes` would write something.
-    pub(super) fn has_publish(&self) -> bool {
-        self.window_open() && self.has_unsent()
-    }
-
-    /// Whether a message waits that was not sent on this connection.
-    pub(super) fn has_unsent(&self) -> bool {
-        let from = usize::try_from(self.cursor.saturating_sub(self.base)).unwrap_or(usize::MAX);
-        self.slots
-            .range(from.min(self.slots.len())..)
-            .any(|slot| !slot.done && !slot.in_flight && matches!(slot.kind, Kind::Publish { .. }))
-    }
-
-    fn finish(slot: &mut Slot<T>) -> Option<T> {
-        slot.done = true;
-        slot.packet = Bytes::new();
-        slot.tag.take()
-    }
-
-    /// The PUBACK for `id`. `Err` if nothing of that id is in flight.
-    pub(super) fn acknowledge(&mut self, id: u16) -> Result<Option<T>, ()> {
-        let slot = self.seq_of(id).and_then(|seq| self.slot(seq));
-        let Some(slot) = slot.filter(|slot| slot.in_flight && matches!(slot.kind, Kind::Publish { .. }))
-        else {
-            return Err(());
-        };
-        let size = slot.packet.len();
-        slot.in_flight = false;
-        let tag = Self::finish(slot);
-        self.in_flight -= 1;
-        self.in_flight_bytes -= size;
-        self.live -= 1;
-        self.live_bytes -= size;
+    /// The PUBACK for `id`. `None` if no message with that id is in flight; the tag is missing
+    /// if the message has expired meanwhile.
+    pub(super) fn acknowledged(&mut self, id: u16) -> Option<Option<T>> {
+        let (tag, size) = self.answered_slot(id).filter(|slot| slot.request().is_none())?.finish();
+        self.in_flight.remove(size);
+        self.messages.remove(size);
         self.pop_done();
-        Ok(tag)
+        Some(tag)
     }
 
-    /// The SUBACK or UNSUBACK for `id`, with what was asked.
-    pub(super) fn answered(&mut self, id: u16, subscribe: bool) -> Result<(Request, Option<T>), ()> {
-        let slot = self.seq_of(id).and_then(|seq| self.slot(seq));
-        let Some(slot) = slot.filter(|slot| slot.in_flight) else { return Err(()) };
-        let request = match &slot.kind {
-            Kind::Control(request) if matches!(request, Request::Subscribe(_)) == subscribe => {
-                request.clone()
-            }
-            _ => return Err(()),
-        };
-        let size = slot.packet.len();
-        slot.in_flight = false;
-        let tag = Self::finish(slot);
-        self.live -= 1;
-        self.live_bytes -= size;
+    /// The SUBACK (or else UNSUBACK) for `id`, with what was asked.
+    pub(super) fn answered(&mut self, id: u16, suback: bool) -> Option<(Request, Option<T>)> {
+        let slot = self.answered_slot(id)?;
+        let request = slot.request()?;
+        if suback == matches!(request, Request::Unsubscribe(_)) {
+            return None;
+        }
+        let request = request.clone();
+        let (tag, size) = slot.finish();
+        self.requests.remove(size);
         self.pop_done();
-        Ok((request, tag))
+        Some((request, tag))
+    }
+
+    /// The cursor only moves forward within a connection, so that this costs nothing in the long run.
+    fn move_cursor(&mut self) {
+        self.cursor = self.cursor.max(self.base);
+        while self
+            .slot(self.cursor)
+            .is_some_and(|slot| slot.progress != Progress::Waiting || slot.request().is_some())
+        {
+            self.cursor += 1;
+        }
     }
 
     fn pop_done(&mut self) {
-        while self.slots.front().is_some_and(|slot| slot.done) {
+        while self.slots.front().is_some_and(|slot| slot.progress == Progress::Done) {
             self.slots.pop_front();
             self.base += 1;
         }
-        self.cursor = self.cursor.max(self.base);
         if self.slots.is_empty() {
+            // An idle client keeps no buffer.
             self.chunk = BytesMut::new();
         }
-    }
-
-    fn remember_expiry(&mut self, expiry: Instant, seq: u64) {
-        if self.expiries.len() > 2 * self.slots.len() + 64 {
-            let (base, slots) = (self.base, &self.slots);
-            self.expiries.retain(|Reverse((_, seq))| {
-                let slot = seq.checked_sub(base).and_then(|offset| slots.get(offset as usize));
-                slot.is_some_and(|slot| slot.tag.is_some())
-            });
-        }
-        self.expiries.push(Reverse((expiry, seq)));
+        self.move_cursor();
     }
 
     pub(super) fn next_expiry(&mut self) -> Option<Instant> {
-        while let Some(&Reverse((at, seq))) = self.expiries.peek() {
-            if self.slot(seq).is_some_and(|slot| slot.tag.is_some()) {
-                return Some(at);
-            }
-            self.expiries.pop();
-        }
-        None
+        let (slots, base) = (&self.slots, self.base);
+        self.expiries.next(|seq| find(slots, base, seq).is_some_and(|slot| !slot.is_over()))
     }
 
     /// Completes what is past its time. A message in flight keeps its place until the server
     /// answers or the connection ends, because its packet id is in use.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Completed<T>> {
         let mut expired = Vec::new();
-        while let Some(&Reverse((at, seq))) = self.expiries.peek() {
-            if at > now {
-                break;
-            }
-            self.expiries.pop();
-            let Some(slot) = self.slot(seq) else { continue };
-            let Some(tag) = slot.tag.take() else { continue };
-            expired.push(Completed { id: packet_id(seq), tag });
-            if !slot.in_flight {
-                let size = slot.packet.len();
-                Self::finish(slot);
-                self.live -= 1;
-                self.live_bytes -= size;
-            }
+        while let Some(seq) = self.expiries.pop_due(now) {
+            let Some(slot) = self.slot_mut(seq) else { continue };
+            let tag = match slot.progress {
+                Progress::Waiting => {
+                    let (tag, size) = slot.finish();
+                    self.messages.remove(size);
+                    tag
+                }
+                Progress::InFlight => slot.tag.take(),
+                Progress::Done => None,
+            };
+            expired.extend(tag.map(|tag| Completed { id: packet_id(seq), tag }));
         }
         self.pop_done();
         expired
@@ -447,18 +376,16 @@ impl<T> Outbox<T> {
     /// Everything that has not completed, oldest first.
     pub(super) fn close(&mut self) -> Vec<Completed<T>> {
         let base = self.base;
-        self.control.clear();
-        self.expiries.clear();
-        self.base = self.next_seq();
+        self.base = self.end();
         self.cursor = self.base;
-        (self.live, self.live_bytes, self.in_flight, self.in_flight_bytes) = (0, 0, 0, 0);
-        std::mem::take(&mut self.slots)
-            .into_iter()
-            .enumerate()
-            .filter_map(|(offset, slot)| {
-                let id = packet_id(base + offset as u64);
-                slot.tag.map(|tag| Completed { id, tag })
-            })
+        self.unsent_requests.clear();
+        self.expiries.clear();
+        self.chunk = BytesMut::new();
+        (self.messages, self.requests, self.in_flight) = Default::default();
+        let slots = std::mem::take(&mut self.slots);
+        (base..)
+            .zip(slots)
+            .filter_map(|(seq, slot)| slot.tag.map(|tag| Completed { id: packet_id(seq), tag }))
             .collect()
     }
 }

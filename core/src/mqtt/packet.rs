@@ -132,8 +132,13 @@ pub(super) fn check_connect(connect: &Connect) -> Result<()> {
         if text.is_some_and(|text| text.len() > MAX_TOPIC) {
             return Err(Error::argument(name, format_args!("MQTT allows {MAX_TOPIC} bytes")));
         }
+        // A password is binary data, which may hold anything.
+        if name != "password" && text.is_some_and(|text| text.contains('\0')) {
+            return Err(Error::argument(name, "holds a NUL"));
+        }
     }
-    if connect.password.is_some() && connect.username.is_none() {
+    // The codec leaves an empty user name out.
+    if connect.password.is_some() && connect.username.as_ref().is_none_or(String::is_empty) {
         return Err(Error::argument("password", "MQTT 3.1.1 takes no password without a user name"));
     }
     if let Some(will) = &connect.will {
@@ -243,12 +248,19 @@ pub(super) fn write_unsubscribe(id: u16, filters: &[String], out: &mut BytesMut)
 /// Takes the next whole packet off `stream`, or `None` if it has not arrived whole.
 /// `max_size` bounds the remaining length before anything is kept for it.
 pub(super) fn read(stream: &mut BytesMut, max_size: usize) -> std::result::Result<Option<Incoming>, String> {
-    if let [0x40, 2, high, low, ..] = stream[..] {
-        stream.advance(4);
-        return Ok(Some(Incoming::PubAck(u16::from_be_bytes([high, low]))));
+    match stream[..] {
+        [0x40, 2, high, low, ..] => {
+            stream.advance(4);
+            return Ok(Some(Incoming::PubAck(u16::from_be_bytes([high, low]))));
+        }
+        // The codec knows neither the reserved flags nor the codes above 5.
+        [0x20, 2, flags @ 0..=1, code, ..] => {
+            stream.advance(4);
+            return Ok(Some(Incoming::ConnAck { session_present: flags == 1, code }));
+        }
+        [0x20, 2, flags @ 2..=0xFF, ..] => return Err(format!("a CONNACK with the flags {flags:#04x}")),
+        _ => check_header(stream)?,
     }
-    let Some(&first) = stream.first() else { return Ok(None) };
-    check_flags(first)?;
     let packet = match v4::Packet::read(stream, max_size) {
         Ok(packet) => packet,
         Err(CodecError::InsufficientBytes(_)) => return Ok(None),
@@ -258,9 +270,6 @@ pub(super) fn read(stream: &mut BytesMut, max_size: usize) -> std::result::Resul
         Err(error) => return Err(format!("a malformed packet: {error}")),
     };
     let incoming = match packet {
-        v4::Packet::ConnAck(ack) => {
-            Incoming::ConnAck { session_present: ack.session_present, code: ack.code as u8 }
-        }
         v4::Packet::Publish(p) => {
             check_topic(&p.topic).map_err(|e| format!("a PUBLISH with a bad topic: {e}"))?;
             Incoming::Publish {
@@ -287,22 +296,32 @@ pub(super) fn read(stream: &mut BytesMut, max_size: usize) -> std::result::Resul
         },
         v4::Packet::UnsubAck(ack) => Incoming::UnsubAck(ack.pkid),
         v4::Packet::PingResp => Incoming::PingResp,
-        _ => return Err(format!("a packet that only a client sends (type {})", first >> 4)),
+        _ => return Err("a packet that is never for a client, or answers a QoS 2 message of ours".into()),
     };
     Ok(Some(incoming))
 }
 
-/// Reserved flag bits must be as section 2.2.2 says; the codec does not look at them.
-fn check_flags(first: u8) -> std::result::Result<(), String> {
-    let expected = match first >> 4 {
+/// The codec looks neither at the reserved flag bits (MQTT 3.1.1 section 2.2.2) nor for bytes too
+/// many in a packet that has one possible length.
+fn check_header(stream: &[u8]) -> std::result::Result<(), String> {
+    let Some(&first) = stream.first() else { return Ok(()) };
+    let kind = first >> 4;
+    let (flags, length) = match kind {
         3 => return Ok(()),
-        6 | 8 | 10 => 2,
-        _ => 0,
+        6 => (2, Some(2)),
+        8 | 10 => (2, None),
+        2 | 4 | 5 | 7 | 11 => (0, Some(2)),
+        13 => (0, Some(0)),
+        _ => (0, None),
     };
-    if first & 0x0F == expected {
-        Ok(())
-    } else {
-        Err(format!("reserved flag bits in a packet of type {}", first >> 4))
+    if first & 0x0F != flags {
+        return Err(format!("reserved flag bits in a packet of type {kind}"));
+    }
+    match (stream.get(1), length) {
+        (Some(&got), Some(wanted)) if got != wanted => {
+            Err(format!("a packet of type {kind} with a wrong length"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -364,5 +383,6 @@ mod tests {
     fn reserved_bits_are_refused() {
         assert!(read(&mut BytesMut::from(&[0x41, 2, 0, 1][..]), 100).is_err());
         assert!(read(&mut BytesMut::from(&[0x21, 2, 0, 0][..]), 100).is_err());
+        assert!(read(&mut BytesMut::from(&[0x20, 2, 2, 0][..]), 100).is_err());
     }
 }

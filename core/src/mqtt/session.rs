@@ -7,6 +7,10 @@
 //! The host calls [`Session::start`] when a byte stream is open, passes what it reads to
 //! [`Session::input`], writes what [`Session::output`] gives, calls [`Session::timer`] at
 //! [`Session::deadline`], and [`Session::stop`] when the stream is gone. Times are the host's.
+//! The host also bounds what the session cannot see: how long CONNACK may take, how long a drain
+//! may take, and how long the stream may take no byte.
+
+mod receive;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,44 +18,39 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::event::{Drain, Event, Fault, Message, Outcome, Settings, State};
+use super::event::{Drain, Event, Fault, Outcome, Settings, State};
 use super::inbound::{Delivery, Inbound};
-use super::outbox::{Completed, Limits, Outbox, Refused, Request};
-use super::packet::{self, Connect, Incoming, Publish, QoS};
+use super::keep_alive::KeepAlive;
+use super::limits::Limits;
+use super::outbox::{Outbox, Refused};
+use super::packet::{self, Connect, Publish, QoS};
+use super::slot::Completed;
+use super::slot::Request;
+use super::subscriptions::Subscriptions;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A turn writes no more than this before the socket has taken it, so that what is urgent never
 /// waits behind more than one message.
 const WRITE_BUDGET: usize = 64 * 1024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ping {
-    Idle,
-    /// To be written with the next output.
-    Due,
-    /// In the host's buffer.
-    Written,
-    Sent(Instant),
-}
-
 pub struct Session<T> {
     settings: Settings,
     state: State,
     outbox: Outbox<T>,
     inbound: Inbound,
-    /// What the server has granted and keeps, or would have to be told again.
-    subscriptions: Vec<(String, QoS)>,
+    subscriptions: Subscriptions,
+    keep_alive: KeepAlive,
     events: VecDeque<Event<T>>,
+    /// CONNECT, until it is written.
     hello: BytesMut,
-    keep_alive: Duration,
     clean_session: bool,
-    /// CONNACK has come on this connection.
+    /// CONNACK has come on this connection, good or bad.
+    answered: bool,
+    /// CONNACK has accepted this connection.
     greeted: bool,
     /// Messages of this connection were allowed to follow CONNECT.
     pipelining: bool,
-    ping: Ping,
-    last_in: Instant,
-    last_out: Instant,
+    closed: bool,
 }
 
 impl<T> fmt::Debug for Session<T> {
@@ -64,19 +63,18 @@ impl<T> Session<T> {
     pub fn new(settings: Settings, now: Instant) -> Self {
         Self {
             outbox: Outbox::new(settings.limits),
-            keep_alive: settings.keep_alive,
+            keep_alive: KeepAlive::new(settings.ping_timeout, now),
             settings,
             state: State::Down,
             inbound: Inbound::default(),
-            subscriptions: Vec::new(),
+            subscriptions: Subscriptions::default(),
             events: VecDeque::new(),
             hello: BytesMut::new(),
             clean_session: false,
+            answered: false,
             greeted: false,
             pipelining: false,
-            ping: Ping::Idle,
-            last_in: now,
-            last_out: now,
+            closed: false,
         }
     }
 
@@ -84,7 +82,8 @@ impl<T> Session<T> {
         self.state
     }
 
-    /// Operations that have not completed, and the bytes that they hold.
+    /// Operations that hold a place in the outbox, and their bytes. A message that has expired in
+    /// flight holds its place until the server answers or the connection ends.
     pub fn queued(&self) -> (usize, usize) {
         (self.outbox.len(), self.outbox.bytes())
     }
@@ -97,7 +96,7 @@ impl<T> Session<T> {
     /// Accepts a message, or refuses it with nothing changed. Returns its packet id.
     ///
     /// QoS 1 is kept until the PUBACK, through any number of connections. QoS 0 is accepted only
-    /// while a connection is open. QoS 2 is not offered.
+    /// while a connection is open, and ends with it. QoS 2 is not offered.
     pub fn publish(
         &mut self,
         publish: &Publish<'_>,
@@ -105,6 +104,7 @@ impl<T> Session<T> {
         tag: T,
     ) -> std::result::Result<u16, Refused<T>> {
         let checked = packet::check_topic(publish.topic).and_then(|()| match publish.qos {
+            _ if self.closed => Err(Error::closed()),
             QoS::ExactlyOnce => Err(Error::argument("qos", "publishing at QoS 2 is not offered")),
             QoS::AtMostOnce if !matches!(self.state, State::Handshake | State::Up) => {
                 Err(Error::new(ErrorKind::State, "not connected; QoS 0 is not kept for a later connection"))
@@ -119,41 +119,28 @@ impl<T> Session<T> {
 
     /// Returns the packet id of the SUBSCRIBE. Kept until the SUBACK, as a message is.
     pub fn subscribe(&mut self, filters: Vec<(String, QoS)>, tag: T) -> std::result::Result<u16, Refused<T>> {
-        let checked = if filters.is_empty() {
-            Err(Error::argument("filters", "is empty"))
-        } else {
-            filters.iter().try_for_each(|(filter, _)| packet::check_filter(filter))
-        };
-        self.request(checked, Request::Subscribe(filters), tag)
+        match self.check_filters(filters.iter().map(|(filter, _)| filter)) {
+            Ok(()) => self.outbox.request(Request::Subscribe(filters), tag),
+            Err(error) => Err(Refused { error, tag }),
+        }
     }
 
+    /// Returns the packet id of the UNSUBSCRIBE. Kept until the UNSUBACK, as a message is.
     pub fn unsubscribe(&mut self, filters: Vec<String>, tag: T) -> std::result::Result<u16, Refused<T>> {
-        let checked = if filters.is_empty() {
-            Err(Error::argument("filters", "is empty"))
-        } else {
-            filters.iter().try_for_each(|filter| packet::check_filter(filter))
-        };
-        if checked.is_ok() {
-            // A session that is lost meanwhile must not bring it back.
-            self.subscriptions.retain(|(known, _)| !filters.contains(known));
+        match self.check_filters(filters.iter()) {
+            Ok(()) => self.outbox.request(Request::Unsubscribe(filters), tag),
+            Err(error) => Err(Refused { error, tag }),
         }
-        self.request(checked, Request::Unsubscribe(filters), tag)
     }
 
-    fn request(
-        &mut self,
-        checked: Result<()>,
-        request: Request,
-        tag: T,
-    ) -> std::result::Result<u16, Refused<T>> {
-        if let Err(error) = checked {
-            return Err(Refused { error, tag });
+    fn check_filters<'a>(&self, mut filters: impl ExactSizeIterator<Item = &'a String>) -> Result<()> {
+        if self.closed {
+            return Err(Error::closed());
         }
-        match self.outbox.request(request, Some(tag)) {
-            Ok(id) => Ok(id),
-            Err((error, Some(tag))) => Err(Refused { error, tag }),
-            Err((_, None)) => unreachable!("the outbox returns the tag that it was given"),
+        if filters.len() == 0 {
+            return Err(Error::argument("filters", "is empty"));
         }
+        filters.try_for_each(|filter| packet::check_filter(filter))
     }
 
     /// Acknowledges a received message. `NotFound` if it was acknowledged already or belongs to an
@@ -164,29 +151,33 @@ impl<T> Session<T> {
 
     /// A byte stream is open: writes CONNECT.
     pub fn start(&mut self, connect: &Connect, now: Instant) -> Result<()> {
-        self.hello.clear();
-        packet::write_connect(connect, &mut self.hello)?;
-        self.keep_alive = Duration::from_secs(connect.keep_alive.into());
+        let mut hello = BytesMut::new();
+        packet::write_connect(connect, &mut hello)?;
+        if self.state != State::Down {
+            self.stop();
+        }
+        self.hello = hello;
+        self.keep_alive.start(Duration::from_secs(connect.keep_alive.into()), now);
         self.clean_session = connect.clean_session;
         self.state = State::Handshake;
-        self.greeted = false;
-        self.ping = Ping::Idle;
-        self.last_in = now;
-        self.last_out = now;
         // Messages may follow CONNECT at once only if none of them can be a retransmission.
         self.pipelining = self.settings.pipelined && (self.clean_session || !self.outbox.has_sent());
-        if self.pipelining {
-            self.outbox.rewind(false);
-        }
         Ok(())
     }
 
     /// The byte stream is gone. What is not acknowledged waits for the next one.
     pub fn stop(&mut self) {
+        if self.state != State::Down && self.hello.is_empty() && !self.answered {
+            // The server may have begun a new session and said so in a CONNACK that was lost. On
+            // the next connection it will call that session present, know no subscription, and use
+            // its packet ids for other messages.
+            self.subscriptions.server_forgot();
+            self.inbound.session_lost();
+        }
         self.state = State::Down;
+        self.answered = false;
         self.greeted = false;
-        self.ping = Ping::Idle;
-        self.hello.clear();
+        self.hello = BytesMut::new();
         self.inbound.connection_lost();
         for lost in self.outbox.connection_lost() {
             let error =
@@ -203,8 +194,9 @@ impl<T> Session<T> {
         }
     }
 
-    /// Completes everything with `Closed`. Nothing is accepted usefully afterwards.
+    /// Completes everything with `Closed`. Nothing is accepted afterwards.
     pub fn close(&mut self) {
+        self.closed = true;
         for pending in self.outbox.close() {
             self.events.push_back(Event::Done {
                 tag: pending.tag,
@@ -223,7 +215,7 @@ impl<T> Session<T> {
         std::mem::take(&mut self.events)
     }
 
-    /// As [`Session::take_events`], into an empty container that is used again.
+    /// As [`Session::take_events`], into a container that is used again.
     pub fn swap_events(&mut self, events: &mut VecDeque<Event<T>>) {
         if events.is_empty() {
             std::mem::swap(&mut self.events, events);
@@ -232,200 +224,78 @@ impl<T> Session<T> {
         }
     }
 
-    /// Consumes the whole packets at the front of `stream`.
-    pub fn input(&mut self, stream: &mut BytesMut, now: Instant) -> std::result::Result<(), Fault> {
-        if stream.is_empty() {
-            return Ok(());
-        }
-        self.alive(now);
-        while let Some(incoming) = packet::read(stream, self.settings.max_packet).map_err(Fault::Protocol)? {
-            self.receive(incoming)?;
-        }
-        Ok(())
-    }
-
-    /// Bytes came, whole packets or not: the server lives.
-    pub fn alive(&mut self, now: Instant) {
-        self.last_in = now;
-        if matches!(self.ping, Ping::Sent(_)) {
-            self.ping = Ping::Idle;
-        }
-    }
-
-    fn receive(&mut self, incoming: Incoming) -> std::result::Result<(), Fault> {
-        let unexpected = |what: &str| Err(Fault::Protocol(format!("{what} that nothing was waiting for")));
-        if matches!(self.state, State::Down | State::Finished) {
-            return Ok(());
-        }
-        if self.greeted == matches!(incoming, Incoming::ConnAck { .. }) {
-            return unexpected(if self.greeted { "a second CONNACK" } else { "a packet before CONNACK" });
-        }
-        match incoming {
-            Incoming::ConnAck { session_present, code: 0 } => self.connected(session_present),
-            Incoming::ConnAck { code, .. } => return Err(Fault::Refused(code)),
-            Incoming::PubAck(id) => match self.outbox.acknowledge(id) {
-                Ok(Some(tag)) => {
-                    self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Published) })
-                }
-                Ok(None) => {}
-                Err(()) => return unexpected("a PUBACK"),
-            },
-            Incoming::SubAck { id, granted } => {
-                let Ok((Request::Subscribe(filters), tag)) = self.outbox.answered(id, true) else {
-                    return unexpected("a SUBACK");
-                };
-                if filters.len() != granted.len() {
-                    return Err(Fault::Protocol("a SUBACK with a wrong number of codes".into()));
-                }
-                for ((filter, qos), granted) in filters.into_iter().zip(&granted) {
-                    self.subscriptions.retain(|(known, _)| *known != filter);
-                    if granted.is_some() {
-                        self.subscriptions.push((filter, qos));
-                    }
-                }
-                if let Some(tag) = tag {
-                    self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Subscribed(granted)) });
-                }
-            }
-            Incoming::UnsubAck(id) => {
-                let Ok((Request::Unsubscribe(filters), tag)) = self.outbox.answered(id, false) else {
-                    return unexpected("an UNSUBACK");
-                };
-                self.subscriptions.retain(|(known, _)| !filters.contains(known));
-                if let Some(tag) = tag {
-                    self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Unsubscribed) });
-                }
-            }
-            Incoming::Publish { topic, payload, qos, retain, dup, id } => {
-                let delivery = match qos {
-                    QoS::AtMostOnce => None,
-                    QoS::AtLeastOnce => self.inbound.receive(id, false),
-                    QoS::ExactlyOnce => match self.inbound.receive(id, true) {
-                        Some(delivery) => Some(delivery),
-                        None => return Ok(()),
-                    },
-                };
-                self.events.push_back(Event::Message(Message {
-                    topic,
-                    payload,
-                    qos,
-                    retain,
-                    dup,
-                    id,
-                    delivery,
-                }));
-            }
-            Incoming::PubRel(id) => self.inbound.release(id),
-            Incoming::PingResp => {}
-        }
-        Ok(())
-    }
-
-    fn connected(&mut self, session_present: bool) {
-        self.greeted = true;
-        if self.state == State::Handshake {
-            self.state = State::Up;
-        }
-        if !self.pipelining {
-            self.outbox.rewind(session_present);
-        }
-        if !session_present {
-            self.inbound.session_lost();
-            let wanted = std::mem::take(&mut self.subscriptions);
-            if self.settings.resubscribe && !wanted.is_empty() {
-                // Refused only by a ring of 65,000 slots: then a later connection tries again.
-                if self.outbox.request(Request::Subscribe(wanted.clone()), None).is_err() {
-                    self.subscriptions = wanted;
-                }
-            }
-        }
-        self.events.push_back(Event::Connected { session_present });
-    }
-
     /// Whether [`Session::output`] would append something.
     pub fn has_output(&self) -> bool {
+        !self.hello.is_empty()
+            || self.greeted && (self.inbound.is_ready() || self.keep_alive.is_due())
+            || self.sends_requests() && self.outbox.has_requests()
+            || self.sends_messages() && self.outbox.has_message()
+            || self.is_drained()
+    }
+
+    /// Whether this connection may carry anything but CONNECT now.
+    fn is_open(&self) -> bool {
+        (self.greeted || self.pipelining) && !matches!(self.state, State::Down | State::Finished)
+    }
+
+    fn sends_requests(&self) -> bool {
+        self.is_open() && self.state != State::Draining(Drain::Now)
+    }
+
+    fn sends_messages(&self) -> bool {
+        self.sends_requests() && self.state != State::Draining(Drain::InFlight)
+    }
+
+    /// Whether DISCONNECT may be written, once what has to go before it is.
+    fn is_drained(&self) -> bool {
         match self.state {
-            State::Down | State::Finished => false,
-            _ if !self.hello.is_empty() || self.state == State::Draining(Drain::Now) => true,
-            _ if !self.greeted && !self.pipelining => false,
-            state => {
-                self.inbound.is_ready()
-                    || self.ping == Ping::Due
-                    || self.outbox.has_control()
-                    || self.sends_publishes() && self.outbox.has_publish()
-                    || matches!(state, State::Draining(drain) if self.is_drained(drain))
-            }
-        }
-    }
-
-    fn sends_publishes(&self) -> bool {
-        matches!(self.state, State::Handshake | State::Up | State::Draining(Drain::Everything))
-    }
-
-    fn is_drained(&self, drain: Drain) -> bool {
-        match drain {
-            Drain::Now => true,
-            Drain::InFlight => self.greeted && self.outbox.in_flight() == 0,
-            Drain::Everything => self.greeted && self.outbox.len() == 0,
+            State::Draining(Drain::Now) => true,
+            State::Draining(Drain::InFlight) => self.greeted && !self.outbox.awaits_answers(),
+            State::Draining(Drain::Everything) => self.greeted && self.outbox.len() == 0,
+            State::Down | State::Handshake | State::Up | State::Finished => false,
         }
     }
 
     /// Appends what is to be written now, the urgent first. Call it when `out` is empty.
     pub fn output(&mut self, out: &mut BytesMut, now: Instant) {
-        if matches!(self.state, State::Down | State::Finished) {
-            return;
-        }
         let before = out.len();
-        out.extend_from_slice(&self.hello.split());
+        out.extend_from_slice(&std::mem::take(&mut self.hello));
         if self.greeted {
             self.inbound.write(out);
-            if self.ping == Ping::Due {
-                out.extend_from_slice(&packet::PINGREQ);
-                self.ping = Ping::Written;
-            }
+            self.keep_alive.write(out);
         }
-        if self.greeted || self.pipelining {
-            self.outbox.write_control(out);
-            if self.sends_publishes() {
-                let mut written = Vec::new();
-                self.outbox.write_publishes(out, WRITE_BUDGET, &mut written);
-                for Completed { id, tag } in written {
-                    self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Published) });
-                }
-            }
+        if self.sends_requests() {
+            self.outbox.write_requests(out);
         }
-        if let State::Draining(drain) = self.state
-            && self.is_drained(drain)
-        {
+        if self.sends_messages() {
+            self.outbox.write_messages(out, WRITE_BUDGET, self.greeted, |Completed { id, tag }| {
+                self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Published) });
+            });
+        }
+        if self.is_drained() {
             out.extend_from_slice(&packet::DISCONNECT);
             self.state = State::Finished;
+            // No acknowledgement can follow, so none is taken any more.
+            self.inbound.connection_lost();
         }
         if out.len() > before {
-            self.last_out = now;
+            self.keep_alive.wrote(now);
         }
     }
 
     /// The host has written everything that [`Session::output`] gave it.
     pub fn flushed(&mut self, now: Instant) {
-        if self.ping == Ping::Written {
-            self.ping = Ping::Sent(now);
-        }
+        self.keep_alive.flushed(now);
     }
 
     /// When [`Session::timer`] has something to do.
     pub fn deadline(&mut self) -> Option<Instant> {
-        let ping = match self.ping {
-            Ping::Sent(at) => Some(at + self.settings.ping_timeout),
-            Ping::Idle if self.greeted && self.pings() => {
-                Some(self.last_in.min(self.last_out) + self.keep_alive)
-            }
-            _ => None,
-        };
+        let ping = if self.watches() { self.keep_alive.deadline() } else { None };
         [ping, self.outbox.next_expiry()].into_iter().flatten().min()
     }
 
-    fn pings(&self) -> bool {
-        !self.keep_alive.is_zero() && matches!(self.state, State::Up | State::Draining(_))
+    fn watches(&self) -> bool {
+        self.greeted && matches!(self.state, State::Up | State::Draining(_))
     }
 
     /// Does what is due. Read before it: what waits in the socket is a sign of life.
@@ -435,16 +305,22 @@ impl<T> Session<T> {
                 Error::new(ErrorKind::Expired, "the time to live ended before the hub acknowledged it");
             self.events.push_back(Event::Done { tag, id, outcome: Err(error) });
         }
-        match self.ping {
-            Ping::Sent(at) if now >= at + self.settings.ping_timeout => return Err(Fault::KeepAlive),
-            Ping::Idle
-                if self.greeted
-                    && self.pings()
-                    && now >= self.last_in.min(self.last_out) + self.keep_alive =>
-            {
-                self.ping = Ping::Due;
-            }
-            _ => {}
+        if self.watches() && self.keep_alive.timer(now) { Err(Fault::KeepAlive) } else { Ok(()) }
+    }
+
+    /// Bytes came, whole packets or not: the server lives.
+    pub fn alive(&mut self, now: Instant) {
+        self.keep_alive.received(now);
+    }
+
+    /// Consumes the whole packets at the front of `stream`. Call it when bytes have come.
+    pub fn input(&mut self, stream: &mut BytesMut, now: Instant) -> std::result::Result<(), Fault> {
+        if stream.is_empty() {
+            return Ok(());
+        }
+        self.alive(now);
+        while let Some(incoming) = packet::read(stream, self.settings.max_packet).map_err(Fault::Protocol)? {
+            self.receive(incoming)?;
         }
         Ok(())
     }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut as _, BytesMut};
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 
@@ -49,41 +47,15 @@ pub(super) struct Stream<S> {
 }
 
 /// Serves one client from CONNECT to the end of the stream.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    io: S,
-    peer: Peer,
-    broker: Arc<Broker>,
-) {
-    let mut stream = Stream {
-        io,
-        input: BytesMut::with_capacity(READ_AHEAD),
-        output: BytesMut::new(),
-    };
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, broker: Arc<Broker>) {
+    let mut stream = Stream { io, input: BytesMut::with_capacity(READ_AHEAD), output: BytesMut::new() };
     let Some(welcome) = handshake::welcome(&mut stream, &peer, &broker).await else {
         let _ = timeout(LINGER, part(&mut stream)).await;
         return;
     };
-    let Welcome {
-        identity,
-        attached,
-        keep_alive,
-        until,
-    } = welcome;
-    let Attached {
-        number,
-        session_present,
-        stamp,
-        commands,
-        ended,
-    } = attached;
-    let client = Client {
-        broker,
-        identity,
-        number,
-        stamp,
-        next_unlock: None,
-        countdown: None,
-    };
+    let Welcome { identity, attached, keep_alive, until } = welcome;
+    let Attached { number, session_present, stamp, commands, ended } = attached;
+    let client = Client { broker, identity, number, stamp, next_unlock: None, countdown: None };
     let (read, write) = tokio::io::split(stream.io);
     let connection = Connection {
         client,
@@ -97,9 +69,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
         },
         last_heard: Instant::now(),
-        expires: until.map(|until| {
-            Instant::now() + Duration::from_secs((until + 1).saturating_sub(unix_now()))
-        }),
+        expires: until
+            .map(|until| Instant::now() + Duration::from_secs((until + 1).saturating_sub(unix_now()))),
         disruption: Disruption::default(),
     };
     connection.run(session_present, commands, ended).await;
@@ -108,9 +79,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 /// Writes what is left and closes; waits for the peer's end, because closing a socket with unread
 /// input resets it, and the reset may overtake the CONNACK.
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<S>) {
-    if stream.io.write_all_buf(&mut stream.output).await.is_err()
-        || stream.io.shutdown().await.is_err()
-    {
+    if stream.io.write_all_buf(&mut stream.output).await.is_err() || stream.io.shutdown().await.is_err() {
         return;
     }
     let mut rest = [0; 1024];
@@ -147,6 +116,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         loop {
+            // What was asked for before a packet came takes effect before it.
+            if !matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+                return;
+            }
+            while let Ok(command) = commands.try_recv() {
+                if let Err(end) = self.obey(command) {
+                    return self.end(end).await;
+                }
+            }
             let now = Instant::now();
             if !self.disruption.is_half_open(now)
                 && let Err(end) = self.parse()
@@ -154,8 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return self.end(end).await;
             }
             let reading = self.disruption.may_read(now) && self.output.len() < MAX_OUTPUT;
-            let writing =
-                self.disruption.may_write(now) && (self.unflushed || !self.output.is_empty());
+            let writing = self.disruption.may_write(now) && (self.unflushed || !self.output.is_empty());
             let deadline = self.deadline(now);
             let limit = self.disruption.read_limit(now).unwrap_or(usize::MAX);
             if self.input.capacity() - self.input.len() < READ_AHEAD {
@@ -200,10 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Err(End::Cause(Cause::new("too_large", reason)));
                 }
                 Err(Unreadable::ProtocolLevel) => {
-                    return Err(End::Cause(Cause::new(
-                        "protocol",
-                        "a second CONNECT on one connection",
-                    )));
+                    return Err(End::Cause(Cause::new("protocol", "a second CONNECT on one connection")));
                 }
                 Err(Unreadable::Malformed(reason)) => {
                     return Err(End::Cause(Cause::new(
@@ -218,11 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn obey(&mut self, command: Command) -> Result<(), End> {
         match command {
             Command::C2d => self.client.deliver(&mut self.output),
-            Command::Publish {
-                subject,
-                topic,
-                body,
-            } => {
+            Command::Publish { subject, topic, body } => {
                 self.client.send(subject, &topic, &body, &mut self.output);
             }
             Command::Fault(armed) => return self.disturb(&armed),
@@ -235,8 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (kind, Some(messages)) => self.client.countdown = Some((kind, messages)),
             (FaultKind::Truncate, None) => {
                 // A PUBLISH that announces more than will come.
-                self.output
-                    .extend_from_slice(&[0x30, 0x20, 0x00, 0x10, b'd']);
+                self.output.extend_from_slice(&[0x30, 0x20, 0x00, 0x10, b'd']);
                 return Err(End::Fault(FaultKind::Truncate));
             }
             // The packet type 15 is reserved.
@@ -249,16 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn deadline(&self, now: Instant) -> Instant {
         let silence = (!self.disruption.is_half_open(now)).then(|| self.last_heard + self.silence);
-        [
-            silence,
-            self.expires,
-            self.client.next_unlock,
-            self.disruption.next_change(now),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(now + MAX_SILENCE)
+        [silence, self.expires, self.client.next_unlock, self.disruption.next_change(now)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + MAX_SILENCE)
     }
 
     fn tick(&mut self) -> Result<(), End> {
@@ -267,16 +231,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.last_heard = now;
         }
         if self.expires.is_some_and(|at| at <= now) {
-            let cause = Cause::new(
-                "expired",
-                "401003 IoTHubUnauthorized: the token's time is over",
-            );
+            let cause = Cause::new("expired", "401003 IoTHubUnauthorized: the token's time is over");
             return Err(End::Cause(cause));
         }
         if self.last_heard + self.silence <= now && !self.disruption.is_half_open(now) {
             let seconds = self.silence.as_secs_f32();
-            let reason =
-                format!("404104 DeviceConnectionClosedRemotely: nothing was heard for {seconds} s");
+            let reason = format!("404104 DeviceConnectionClosedRemotely: nothing was heard for {seconds} s");
             return Err(End::Cause(Cause::new("keep_alive", reason)));
         }
         if self.client.next_unlock.is_some_and(|at| at <= now) {
@@ -288,20 +248,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Records the end, writes the answers to what came before it, and closes.
     async fn end(mut self, end: End) {
-        let Client {
-            broker,
-            identity,
-            number,
-            ..
-        } = &self.client;
+        let Client { broker, identity, number, .. } = &self.client;
         let graceful = match end {
             End::Client => {
                 broker.discard_will(identity, *number);
-                broker.detach(
-                    identity,
-                    *number,
-                    Cause::new("client", "the client sent DISCONNECT"),
-                );
+                broker.detach(identity, *number, Cause::new("client", "the client sent DISCONNECT"));
                 true
             }
             End::Cause(cause) => {
@@ -317,11 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let finish = async {
             self.write.write_all_buf(&mut self.output).await?;
             self.write.flush().await?;
-            if graceful {
-                self.write.shutdown().await
-            } else {
-                Ok(())
-            }
+            if graceful { self.write.shutdown().await } else { Ok(()) }
         };
         let _ = timeout(LINGER, finish).await;
     }

@@ -75,10 +75,6 @@ impl Disruption {
             Some(Period::Until(until)) => Some(until),
             _ => None,
         };
-        [half_open, self.delay, self.slow_pause]
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > now)
-            .min()
+        [half_open, self.delay, self.slow_pause].into_iter().flatten().filter(|at| *at > now).min()
     }
 }

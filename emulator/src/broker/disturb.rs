@@ -27,34 +27,21 @@ impl Broker {
     pub(crate) fn fault(&self, fault: &Fault) -> Result<usize, HubError> {
         let mut armed = Armed::new(fault, Instant::now())?;
         let mut state = self.state();
-        if fault.device != "*"
-            && state
-                .registry
-                .get(&Identity::parse(&fault.device))
-                .is_none()
-        {
+        if fault.device != "*" && state.registry.get(&Identity::parse(&fault.device)).is_none() {
             return Err(HubError::not_found(&fault.device));
         }
         if !ON_CONNECTIONS.contains(&armed.kind) {
             state.waiting.add(armed);
             return Ok(0);
         }
-        let identities: Vec<Identity> = state
-            .registry
-            .identities()
-            .into_iter()
-            .filter(|identity| armed.is_for(identity))
-            .collect();
+        let identities: Vec<Identity> =
+            state.registry.identities().into_iter().filter(|identity| armed.is_for(identity)).collect();
         let mut reached = 0;
         for identity in &identities {
             if armed.after_messages.is_none() && ends_at_once(armed.kind) {
                 reached += usize::from(self.end_by_fault(&mut state, identity, armed.kind));
             }
-            reached += usize::from(Self::command(
-                &state,
-                identity,
-                Command::Fault(armed.clone()),
-            ));
+            reached += usize::from(Self::command(&state, identity, Command::Fault(armed.clone())));
         }
         let forgot = armed.kind == FaultKind::LoseSession && armed.after_messages.is_none();
         if reached > 0 || forgot {
@@ -66,10 +53,7 @@ impl Broker {
 
     /// The faults that end a connection need no help from its task.
     fn end_by_fault(&self, state: &mut super::State, identity: &Identity, kind: FaultKind) -> bool {
-        let connected = state
-            .registry
-            .get(identity)
-            .is_some_and(|entry| entry.link.is_some());
+        let connected = state.registry.get(identity).is_some_and(|entry| entry.link.is_some());
         self.end_link(state, identity, None, fault_cause(kind));
         if kind == FaultKind::LoseSession {
             self.forget_session(state, identity);
@@ -87,10 +71,7 @@ impl Broker {
     /// Ends a connection by a fault that it was given earlier.
     pub(crate) fn drop_by_fault(&self, identity: &Identity, number: u64, kind: FaultKind) {
         let mut state = self.state();
-        let current = state
-            .registry
-            .get(identity)
-            .and_then(|entry| entry.link.as_ref());
+        let current = state.registry.get(identity).and_then(|entry| entry.link.as_ref());
         if current.map(|link| link.number) == Some(number) {
             self.end_by_fault(&mut state, identity, kind);
         }
@@ -100,10 +81,7 @@ impl Broker {
     pub(crate) fn connection_faults(&self, identity: &Identity) -> Vec<Armed> {
         let now = Instant::now();
         let mut state = self.state();
-        ON_CONNECTIONS
-            .iter()
-            .filter_map(|kind| state.waiting.take(*kind, identity, now))
-            .collect()
+        ON_CONNECTIONS.iter().filter_map(|kind| state.waiting.take(*kind, identity, now)).collect()
     }
 
     pub(crate) fn take_fault(&self, kind: FaultKind, identity: &Identity) -> Option<Armed> {
@@ -113,10 +91,7 @@ impl Broker {
 
 /// Whether the connection ends without its task having anything to do first.
 pub(crate) fn ends_at_once(kind: FaultKind) -> bool {
-    matches!(
-        kind,
-        FaultKind::Drop | FaultKind::LoseSession | FaultKind::Expire | FaultKind::TakeOver
-    )
+    matches!(kind, FaultKind::Drop | FaultKind::LoseSession | FaultKind::Expire | FaultKind::TakeOver)
 }
 
 fn fault_cause(kind: FaultKind) -> Cause {

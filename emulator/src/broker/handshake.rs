@@ -34,11 +34,7 @@ struct Refusal {
 
 impl Refusal {
     fn silent(cause: Cause) -> Self {
-        Self {
-            identity: None,
-            cause,
-            return_code: None,
-        }
+        Self { identity: None, cause, return_code: None }
     }
 }
 
@@ -48,29 +44,19 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     broker: &Arc<Broker>,
 ) -> Option<Welcome> {
-    let decided = match tokio::time::timeout(broker.connect_deadline, first_packet(stream)).await {
-        Err(_) => Err(Refusal::silent(Cause::new(
-            "no_connect",
-            "no CONNECT came in time",
-        ))),
+    let decided = match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
+        Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
         Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
-        Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new(
-            "protocol",
-            "the first packet was no CONNECT",
-        ))),
+        Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new("protocol", "the first packet was no CONNECT"))),
         Ok(Some(Err(Unreadable::ProtocolLevel))) => Err(Refusal {
             identity: None,
-            cause: Cause::new(
-                "protocol_level",
-                "only MQTT 3.1.1 (protocol level 4) is spoken here",
-            ),
+            cause: Cause::new("protocol_level", "only MQTT 3.1.1 (protocol level 4) is spoken here"),
             return_code: Some(ConnectReturnCode::RefusedProtocolVersion as u8),
         }),
-        Ok(Some(Err(unreadable))) => Err(Refusal::silent(Cause::new(
-            "protocol",
-            format!("unreadable CONNECT: {unreadable:?}"),
-        ))),
+        Ok(Some(Err(unreadable))) => {
+            Err(Refusal::silent(Cause::new("protocol", format!("unreadable CONNECT: {unreadable:?}"))))
+        }
     };
     match decided {
         Ok(welcome) => {
@@ -81,13 +67,11 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
-            broker
-                .events
-                .emit(refusal.identity.as_ref(), || Event::Refused {
-                    code: refusal.cause.code,
-                    reason: refusal.cause.reason,
-                    return_code: refusal.return_code,
-                });
+            broker.events.emit(refusal.identity.as_ref(), || Event::Refused {
+                code: refusal.cause.code,
+                reason: refusal.cause.reason,
+                return_code: refusal.return_code,
+            });
             None
         }
     }
@@ -98,6 +82,10 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut Stream<S>,
 ) -> Option<Result<Packet, Unreadable>> {
     loop {
+        // Whatever else it is, the rest of it need not be waited for.
+        if stream.input.first().is_some_and(|first| *first != 0x10) {
+            return Some(Err(Unreadable::Malformed("it is none".into())));
+        }
         if let Some(result) = packet::read(&mut stream.input).transpose() {
             return Some(result);
         }
@@ -122,39 +110,22 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
 
     if let Some(fault) = broker.take_fault(FaultKind::Refuse, &identity) {
         let cause = Cause::new("fault", "refused on demand");
-        return Err(Refusal {
-            identity: Some(identity),
-            cause,
-            return_code: Some(fault.code),
-        });
+        return Err(Refusal { identity: Some(identity), cause, return_code: Some(fault.code) });
     }
     if !broker.authority.is_host(&username.hub) {
-        let reason = format!(
-            "the user name is for the hub '{}', not for this one",
-            username.hub
-        );
+        let reason = format!("the user name is for the hub '{}', not for this one", username.hub);
         return Err(refuse(Cause::new("user_name", reason)));
     }
     if connect.client_id != identity.to_string() {
-        let reason = format!(
-            "the ClientId '{}' is not '{identity}', as the user name has it",
-            connect.client_id
-        );
+        let reason =
+            format!("the ClientId '{}' is not '{identity}', as the user name has it", connect.client_id);
         return Err(refuse(Cause::new("client_id", reason)));
     }
     let password = Some(login.password.as_str()).filter(|password| !password.is_empty());
-    let granted = broker
-        .admit(&identity, password, peer.certificate.as_ref(), unix_now())
-        .map_err(refuse)?;
-    let will = connect
-        .last_will
-        .map(|will| read_will(&identity, will))
-        .transpose()
-        .map_err(|reason| Refusal {
-            identity: Some(identity.clone()),
-            cause: Cause::new("will", reason),
-            return_code: None,
-        })?;
+    let granted = broker.admit(&identity, password, peer.certificate.as_ref(), unix_now()).map_err(refuse)?;
+    let will = connect.last_will.map(|will| read_will(&identity, will)).transpose().map_err(|reason| {
+        Refusal { identity: Some(identity.clone()), cause: Cause::new("will", reason), return_code: None }
+    })?;
 
     let until = granted.until;
     let arrival = Arrival {
@@ -164,18 +135,10 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
         model_id: username.model_id,
         protocol: peer.protocol,
     };
-    let attached = broker.attach(&identity, arrival).ok_or_else(|| {
-        Refusal::silent(Cause::new(
-            "unknown_device",
-            "the identity was deleted meanwhile",
-        ))
-    })?;
-    Ok(Welcome {
-        identity,
-        attached,
-        keep_alive: connect.keep_alive,
-        until,
-    })
+    let attached = broker
+        .attach(&identity, arrival)
+        .ok_or_else(|| Refusal::silent(Cause::new("unknown_device", "the identity was deleted meanwhile")))?;
+    Ok(Welcome { identity, attached, keep_alive: connect.keep_alive, until })
 }
 
 /// Checks a last will as the telemetry that it becomes.
@@ -187,16 +150,9 @@ fn read_will(identity: &Identity, will: LastWill) -> Result<Will, String> {
         Request::Telemetry { bag } => {
             let mut properties = rules::parse_events_bag(bag)?;
             if will.retain {
-                rules::set(
-                    &mut properties.application,
-                    "mqtt-retain".into(),
-                    Some("true".into()),
-                );
+                rules::set(&mut properties.application, "mqtt-retain".into(), Some("true".into()));
             }
-            Ok(Will {
-                body: will.message,
-                properties,
-            })
+            Ok(Will { body: will.message, properties })
         }
         _ => Err(format!("'{}' is no topic for a last will", will.topic)),
     }

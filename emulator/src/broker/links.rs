@@ -25,10 +25,7 @@ pub(crate) struct Cause {
 
 impl Cause {
     pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
+        Self { code, reason: reason.into() }
     }
 }
 
@@ -67,19 +64,11 @@ impl Broker {
             ));
         };
         if !entry.enabled {
-            return Err(Cause::new(
-                "disabled",
-                format!("403012 DeviceDisabled: {identity} is disabled"),
-            ));
+            return Err(Cause::new("disabled", format!("403012 DeviceDisabled: {identity} is disabled")));
         }
         self.authority
             .admit(identity, &entry.credential, password, certificate, now)
-            .map_err(|reason| {
-                Cause::new(
-                    "unauthorized",
-                    format!("401003 IoTHubUnauthorized: {reason}"),
-                )
-            })
+            .map_err(|reason| Cause::new("unauthorized", format!("401003 IoTHubUnauthorized: {reason}")))
     }
 
     /// Puts a new connection in the place of an old one of the same identity.
@@ -118,13 +107,7 @@ impl Broker {
             _guard: guard,
         });
         self.methods.arrivals.notify_waiters();
-        Some(Attached {
-            number,
-            session_present,
-            stamp,
-            commands: receiver,
-            ended,
-        })
+        Some(Attached { number, session_present, stamp, commands: receiver, ended })
     }
 
     /// Ends the connection `number`, unless somebody else has.
@@ -136,23 +119,14 @@ impl Broker {
     /// Discards the last will: the client says good-bye.
     pub(crate) fn discard_will(&self, identity: &Identity, number: u64) {
         let mut state = self.state();
-        let link = state
-            .registry
-            .get_mut(identity)
-            .and_then(|entry| entry.link.as_mut());
+        let link = state.registry.get_mut(identity).and_then(|entry| entry.link.as_mut());
         if let Some(link) = link.filter(|link| link.number == number) {
             link.will = None;
         }
     }
 
     /// Takes the link out, which makes its task close the socket; records the will and the end.
-    pub(super) fn end_link(
-        &self,
-        state: &mut State,
-        identity: &Identity,
-        number: Option<u64>,
-        cause: Cause,
-    ) {
+    pub(super) fn end_link(&self, state: &mut State, identity: &Identity, number: Option<u64>, cause: Cause) {
         let Some(entry) = state.registry.get_mut(identity) else {
             return;
         };
@@ -168,17 +142,10 @@ impl Broker {
             entry.c2d.unlock_all();
         }
         if let Some(mut will) = link.will {
-            rules::set(
-                &mut will.properties.application,
-                "iothub-MessageType".into(),
-                Some("Will".into()),
-            );
+            rules::set(&mut will.properties.application, "iothub-MessageType".into(), Some("Will".into()));
             self.record(identity, &link.stamp, will.body, will.properties);
         }
-        self.events.emit(Some(identity), || Event::Disconnected {
-            code: cause.code,
-            reason: cause.reason,
-        });
+        self.events.emit(Some(identity), || Event::Disconnected { code: cause.code, reason: cause.reason });
     }
 
     /// Adds subscriptions; the granted QoS of each, or why the connection is closed.
@@ -194,29 +161,21 @@ impl Broker {
         let mut granted = Vec::new();
         let mut named = Vec::new();
         for (filter, wanted) in filters {
-            let subject = rules::classify_filter(identity, &filter).ok_or_else(|| {
-                format!("'{filter}' is not a filter that {identity} may subscribe to")
-            })?;
+            let subject = rules::classify_filter(identity, &filter)
+                .ok_or_else(|| format!("'{filter}' is not a filter that {identity} may subscribe to"))?;
             let qos = wanted.min(1);
             let subscriptions = &mut entry.session.subscriptions;
             if let Some(known) = subscriptions.iter_mut().find(|s| s.filter == filter) {
                 known.qos = qos;
             } else if subscriptions.len() < MAX_FILTERS {
-                subscriptions.push(Subscription {
-                    filter: filter.clone(),
-                    subject,
-                    qos,
-                });
+                subscriptions.push(Subscription { filter: filter.clone(), subject, qos });
             } else {
-                return Err(format!(
-                    "'{filter}' is one topic filter more than the {MAX_FILTERS} allowed"
-                ));
+                return Err(format!("'{filter}' is one topic filter more than the {MAX_FILTERS} allowed"));
             }
             granted.push(qos);
             named.push((filter, qos));
         }
-        self.events
-            .emit(Some(identity), || Event::Subscribed { filters: named });
+        self.events.emit(Some(identity), || Event::Subscribed { filters: named });
         self.methods.arrivals.notify_waiters();
         Ok(granted)
     }
@@ -226,36 +185,23 @@ impl Broker {
         let Some(entry) = state.registry.get_mut(identity) else {
             return;
         };
-        entry
-            .session
-            .subscriptions
-            .retain(|s| !filters.contains(&s.filter));
-        self.events
-            .emit(Some(identity), || Event::Unsubscribed { filters });
+        entry.session.subscriptions.retain(|s| !filters.contains(&s.filter));
+        self.events.emit(Some(identity), || Event::Unsubscribed { filters });
     }
 
     /// Sends `command` to the connection of `identity`; false where there is none.
     pub(super) fn command(state: &State, identity: &Identity, command: Command) -> bool {
-        let link = state
-            .registry
-            .get(identity)
-            .and_then(|entry| entry.link.as_ref());
+        let link = state.registry.get(identity).and_then(|entry| entry.link.as_ref());
         link.is_some_and(|link| link.commands.send(command).is_ok())
     }
 
     /// The QoS at which `subject` is granted to the connected client.
     pub(crate) fn granted(&self, identity: &Identity, subject: Subject) -> Option<u8> {
-        self.state()
-            .registry
-            .get(identity)
-            .and_then(|entry| entry.granted(subject))
+        self.state().registry.get(identity).and_then(|entry| entry.granted(subject))
     }
 
     pub(crate) fn is_connected(&self, identity: &Identity) -> bool {
-        self.state()
-            .registry
-            .get(identity)
-            .is_some_and(|entry| entry.link.is_some())
+        self.state().registry.get(identity).is_some_and(|entry| entry.link.is_some())
     }
 }
 

@@ -17,39 +17,23 @@ use crate::time::now_text;
 
 impl Broker {
     /// Records a message of a device, stamped by the hub.
-    pub(crate) fn record(
-        &self,
-        identity: &Identity,
-        stamp: &Stamp,
-        body: Bytes,
-        properties: Properties,
-    ) {
+    pub(crate) fn record(&self, identity: &Identity, stamp: &Stamp, body: Bytes, properties: Properties) {
         self.events.emit(Some(identity), || {
             let mut system = properties.system;
             let mut stamped =
                 |name: &'static str, value: String| set(&mut system, Cow::Borrowed(name), value);
-            stamped(
-                "iothub-connection-device-id",
-                identity.device_id().to_owned(),
-            );
+            stamped("iothub-connection-device-id", identity.device_id().to_owned());
             if let Some(module) = identity.module_id() {
                 stamped("iothub-connection-module-id", module.to_owned());
             }
             stamped("iothub-connection-auth-method", stamp.auth_method.clone());
-            stamped(
-                "iothub-connection-auth-generation-id",
-                stamp.generation.clone(),
-            );
+            stamped("iothub-connection-auth-generation-id", stamp.generation.clone());
             stamped("iothub-enqueuedtime", now_text());
             stamped("iothub-message-source", "Telemetry".to_owned());
             if let Some(model) = &stamp.model_id {
                 stamped("dt-dataschema", model.clone());
             }
-            Event::Telemetry {
-                body,
-                system,
-                properties: properties.application,
-            }
+            Event::Telemetry { body, system, properties: properties.application }
         });
     }
 
@@ -57,10 +41,7 @@ impl Broker {
     pub(crate) fn send_c2d(&self, device: &str, message: CloudMessage) -> Result<String, HubError> {
         let identity = Identity::device(device);
         let mut state = self.state();
-        let entry = state
-            .registry
-            .get_mut(&identity)
-            .ok_or_else(|| HubError::not_found(&identity))?;
+        let entry = state.registry.get_mut(&identity).ok_or_else(|| HubError::not_found(&identity))?;
         let now = Timestamp::now();
         self.expire(&identity, entry.c2d.expired(now));
         let message_id = entry.c2d.push(device, message, now)?;
@@ -78,7 +59,7 @@ impl Broker {
             return None;
         }
         let packet_id = entry.next_packet_id();
-        let delivery = entry.c2d.send_next(packet_id, Instant::now())?;
+        let delivery = entry.c2d.send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
         self.settle(identity, "delivered", &delivery.message_id, delivery.count);
         if qos == 0 {
             entry.c2d.complete(packet_id);
@@ -100,7 +81,7 @@ impl Broker {
         }
         self.expire(identity, entry.c2d.expired(Timestamp::now()));
         self.requeue(identity, entry.c2d.unlock_overdue(Instant::now()));
-        let again = entry.c2d.resend(Instant::now());
+        let again = entry.c2d.resend(Instant::now() + self.timing.c2d_lock);
         for (_, delivery) in &again {
             self.settle(identity, "delivered", &delivery.message_id, delivery.count);
         }
@@ -129,10 +110,7 @@ impl Broker {
 
     /// An id that no unacknowledged C2D message of the session has.
     pub(crate) fn next_packet_id(&self, identity: &Identity) -> u16 {
-        self.state()
-            .registry
-            .get_mut(identity)
-            .map_or(1, Entry::next_packet_id)
+        self.state().registry.get_mut(identity).map_or(1, Entry::next_packet_id)
     }
 
     fn expire(&self, identity: &Identity, expired: Vec<Delivery>) {
@@ -147,13 +125,7 @@ impl Broker {
         }
     }
 
-    fn settle(
-        &self,
-        identity: &Identity,
-        state: &'static str,
-        message_id: &str,
-        delivery_count: u32,
-    ) {
+    fn settle(&self, identity: &Identity, state: &'static str, message_id: &str, delivery_count: u32) {
         self.events.emit(Some(identity), || Event::C2d {
             state,
             message_id: message_id.to_owned(),

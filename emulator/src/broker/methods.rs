@@ -18,9 +18,16 @@ use crate::registry::Command;
 
 const MAX_PAYLOAD: usize = 128 * 1024;
 
+#[derive(Debug)]
+struct Call {
+    callee: Identity,
+    answer: oneshot::Sender<(u16, Bytes)>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    waiting: Mutex<HashMap<String, (Identity, oneshot::Sender<(u16, Bytes)>)>>,
+    /// By request id.
+    waiting: Mutex<HashMap<String, Call>>,
     /// Somebody connected or subscribed.
     pub(super) arrivals: Notify,
 }
@@ -30,11 +37,7 @@ struct Forget<'a>(&'a Calls, &'a str);
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(self.1);
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(self.1);
     }
 }
 
@@ -56,14 +59,9 @@ impl Broker {
         }
         let body: Bytes = payload.map(Value::to_string).unwrap_or_default().into();
         if body.len() > MAX_PAYLOAD {
-            return Err(HubError::new(
-                413_001,
-                "MessageTooLarge",
-                "the payload exceeds 128 KiB",
-            ));
+            return Err(HubError::new(413_001, "MessageTooLarge", "the payload exceeds 128 KiB"));
         }
-        self.wait_for_subscriber(identity, Instant::now() + connect)
-            .await?;
+        self.wait_for_subscriber(identity, Instant::now() + connect).await?;
 
         let rid = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
@@ -71,14 +69,10 @@ impl Broker {
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(rid.clone(), (identity.clone(), sender));
+            .insert(rid.clone(), Call { callee: identity.clone(), answer: sender });
         let _forget = Forget(&self.methods, &rid);
         let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
-        let command = Command::Publish {
-            subject: Subject::Methods,
-            topic,
-            body,
-        };
+        let command = Command::Publish { subject: Subject::Methods, topic, body };
         if !Self::command(&self.state(), identity, command) {
             return Err(not_online(identity));
         }
@@ -87,20 +81,13 @@ impl Broker {
             return Err(HubError::new(
                 504_101,
                 "GatewayTimeout",
-                format!(
-                    "{identity} did not answer the method within {} s",
-                    response.as_secs_f32()
-                ),
+                format!("{identity} did not answer the method within {} s", response.as_secs_f32()),
             ));
         };
         let value = match &body[..] {
             [] => Value::Null,
             text => serde_json::from_slice(text).map_err(|e| {
-                HubError::new(
-                    502_000,
-                    "BadDeviceResponse",
-                    format!("the answer is not JSON: {e}"),
-                )
+                HubError::new(502_000, "BadDeviceResponse", format!("the answer is not JSON: {e}"))
             })?,
         };
         self.events.emit(Some(identity), || Event::Method {
@@ -112,16 +99,10 @@ impl Broker {
         Ok((status, value))
     }
 
-    async fn wait_for_subscriber(
-        &self,
-        identity: &Identity,
-        deadline: Instant,
-    ) -> Result<(), HubError> {
+    async fn wait_for_subscriber(&self, identity: &Identity, deadline: Instant) -> Result<(), HubError> {
         loop {
+            // Made before the look: it sees everybody who arrives from here on.
             let arrival = self.methods.arrivals.notified();
-            tokio::pin!(arrival);
-            // Registered before the look, so that nobody arrives unseen between the two.
-            arrival.as_mut().enable();
             if self.state().registry.get(identity).is_none() {
                 return Err(HubError::not_found(identity));
             }
@@ -136,18 +117,12 @@ impl Broker {
 
     /// An answer of a device; late and unknown ones are dropped silently.
     pub(crate) fn answer_method(&self, identity: &Identity, rid: &str, status: u16, body: Bytes) {
-        let mut waiting = self
-            .methods
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if waiting
-            .get(rid)
-            .is_some_and(|(callee, _)| callee == identity)
-            && let Some((_, sender)) = waiting.remove(rid)
+        let mut waiting = self.methods.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.get(rid).is_some_and(|call| call.callee == *identity)
+            && let Some(call) = waiting.remove(rid)
         {
             // The caller may have gone.
-            let _ = sender.send((status, body));
+            let _ = call.answer.send((status, body));
         }
     }
 }

@@ -18,18 +18,18 @@ mod turn;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::options::Timing;
 use crate::registry::Registry;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
-    pub(crate) connect_deadline: Duration,
+    pub(crate) timing: Timing,
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
@@ -42,19 +42,12 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(
-        authority: Authority,
-        registry: Registry,
-        connect_deadline: Duration,
-    ) -> Self {
+    pub(crate) fn new(authority: Authority, registry: Registry, timing: Timing) -> Self {
         Self {
             authority,
             events: EventBus::default(),
-            connect_deadline,
-            state: Mutex::new(State {
-                registry,
-                waiting: Waiting::default(),
-            }),
+            timing,
+            state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),
         }

@@ -45,12 +45,7 @@ fn other_protocol(stream: &[u8]) -> bool {
     if stream.first() != Some(&0x10) {
         return false;
     }
-    let length_bytes = stream[1..]
-        .iter()
-        .take(4)
-        .take_while(|b| **b & 0x80 != 0)
-        .count()
-        + 1;
+    let length_bytes = stream[1..].iter().take(4).take_while(|b| **b & 0x80 != 0).count() + 1;
     let Some([high, low, rest @ ..]) = stream.get(1 + length_bytes..) else {
         return false;
     };
@@ -80,10 +75,7 @@ pub(crate) fn write_pingresp(out: &mut BytesMut) {
 }
 
 pub(crate) fn write_suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
-    let codes = granted
-        .iter()
-        .map(|qos| v4::SubscribeReasonCode::Success(level(*qos)))
-        .collect();
+    let codes = granted.iter().map(|qos| v4::SubscribeReasonCode::Success(level(*qos))).collect();
     // The only failure is a length above 256 MiB.
     let _ = v4::SubAck::new(id, codes).write(out);
 }
@@ -123,12 +115,9 @@ mod tests {
 
     #[test]
     fn only_level_four_of_mqtt_is_read() {
-        for (name, level, accepted) in [
-            (&b"MQTT"[..], 4, true),
-            (b"MQTT", 5, false),
-            (b"MQTT", 3, false),
-            (b"MQIsdp", 3, false),
-        ] {
+        for (name, level, accepted) in
+            [(&b"MQTT"[..], 4, true), (b"MQTT", 5, false), (b"MQTT", 3, false), (b"MQIsdp", 3, false)]
+        {
             let result = read(&mut connect_bytes(name, level));
             match accepted {
                 true => assert!(matches!(result, Ok(Some(Packet::Connect(_))))),
@@ -141,11 +130,7 @@ mod tests {
     fn every_prefix_of_a_packet_waits_for_more() {
         let whole = connect_bytes(b"MQTT", 4);
         for end in 0..whole.len() {
-            assert_eq!(
-                read(&mut BytesMut::from(&whole[..end])),
-                Ok(None),
-                "{end} bytes"
-            );
+            assert_eq!(read(&mut BytesMut::from(&whole[..end])), Ok(None), "{end} bytes");
         }
     }
 

@@ -21,11 +21,7 @@ pub(crate) struct TwinAnswer {
 
 impl From<HubError> for TwinAnswer {
     fn from(error: HubError) -> Self {
-        Self {
-            status: error.status,
-            version: None,
-            body: error.topic_body().to_string().into(),
-        }
+        Self { status: error.status, version: None, body: error.topic_body().to_string().into() }
     }
 }
 
@@ -35,11 +31,9 @@ impl Broker {
             return error.into();
         }
         match self.state().registry.get(identity) {
-            Some(entry) => TwinAnswer {
-                status: 200,
-                version: None,
-                body: entry.twin.for_device().to_string().into(),
-            },
+            Some(entry) => {
+                TwinAnswer { status: 200, version: None, body: entry.twin.for_device().to_string().into() }
+            }
             None => HubError::not_found(identity).into(),
         }
     }
@@ -50,11 +44,7 @@ impl Broker {
             None => self.try_report(identity, body),
         };
         match result {
-            Ok(version) => TwinAnswer {
-                status: 204,
-                version: Some(version),
-                body: Bytes::new(),
-            },
+            Ok(version) => TwinAnswer { status: 204, version: Some(version), body: Bytes::new() },
             Err(error) => {
                 self.events.emit(Some(identity), || Event::TwinRefused {
                     status: error.status,
@@ -69,25 +59,15 @@ impl Broker {
         let patch = match serde_json::from_slice(body) {
             Ok(Value::Object(patch)) => patch,
             Ok(_) => {
-                return Err(HubError::argument(
-                    "the reported properties must be a JSON object",
-                ));
+                return Err(HubError::argument("the reported properties must be a JSON object"));
             }
             Err(error) => {
-                return Err(HubError::argument(format!(
-                    "the reported properties are not JSON: {error}"
-                )));
+                return Err(HubError::argument(format!("the reported properties are not JSON: {error}")));
             }
         };
         let mut state = self.state();
-        let entry = state
-            .registry
-            .get_mut(identity)
-            .ok_or_else(|| HubError::not_found(identity))?;
-        let version = entry
-            .twin
-            .report(&patch, &now_text())
-            .map_err(HubError::argument)?;
+        let entry = state.registry.get_mut(identity).ok_or_else(|| HubError::not_found(identity))?;
+        let version = entry.twin.report(&patch, &now_text()).map_err(HubError::argument)?;
         self.events.emit(Some(identity), || Event::Twin {
             section: "reported",
             version,
@@ -104,10 +84,7 @@ impl Broker {
     /// The twin as the service API shows it.
     pub(crate) fn twin(&self, identity: &Identity) -> Result<Value, HubError> {
         let state = self.state();
-        let entry = state
-            .registry
-            .get(identity)
-            .ok_or_else(|| HubError::not_found(identity))?;
+        let entry = state.registry.get(identity).ok_or_else(|| HubError::not_found(identity))?;
         Ok(document(identity, entry))
     }
 
@@ -126,17 +103,11 @@ impl Broker {
             Some(_) => Err(HubError::argument(format!("{name} must be an object"))),
         };
         let properties = part(change.get("properties"), "properties")?;
-        let desired = part(
-            properties.as_ref().and_then(|p| p.get("desired")),
-            "properties.desired",
-        )?;
+        let desired = part(properties.as_ref().and_then(|p| p.get("desired")), "properties.desired")?;
         let tags = part(change.get("tags"), "tags")?;
 
         let mut state = self.state();
-        let entry = state
-            .registry
-            .get_mut(identity)
-            .ok_or_else(|| HubError::not_found(identity))?;
+        let entry = state.registry.get_mut(identity).ok_or_else(|| HubError::not_found(identity))?;
         let current = twin_etag(entry);
         if etag.is_some_and(|etag| !["*", current.as_str()].contains(&etag.trim_matches('"'))) {
             return Err(HubError::new(
@@ -150,33 +121,23 @@ impl Broker {
         if let Some(tags) = tags {
             twin.tag(&tags, replace).map_err(HubError::argument)?;
         }
-        let notification = match desired {
-            Some(desired) => Some(
-                twin.desire(&desired, replace, &now_text())
-                    .map_err(HubError::argument)?,
-            ),
+        let desired = match desired {
+            Some(desired) => Some(twin.desire(&desired, replace, &now_text()).map_err(HubError::argument)?),
             None => None,
         };
         entry.twin = twin;
         let document = document(identity, entry);
-        if let Some(notification) = notification {
-            let version = notification["$version"].as_u64().unwrap_or_default();
+        if let Some(desired) = desired {
+            let version = desired.version;
             let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
-            let body = notification.to_string().into();
+            let body = desired.notification().to_string().into();
             self.events.emit(Some(identity), || Event::Twin {
                 section: "desired",
                 version,
-                patch: notification,
+                patch: desired.patch.into(),
             });
-            Self::command(
-                &state,
-                identity,
-                Command::Publish {
-                    subject: Subject::Desired,
-                    topic,
-                    body,
-                },
-            );
+            let subject = Subject::Desired;
+            Self::command(&state, identity, Command::Publish { subject, topic, body });
         }
         Ok(document)
     }

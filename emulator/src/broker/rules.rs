@@ -44,9 +44,7 @@ pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
         );
     }
     let value = |key: &str| {
-        let pair = query
-            .split('&')
-            .find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key));
+        let pair = query.split('&').find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key));
         pair.and_then(|(_, value)| percent::decode(value).map(Cow::into_owned).ok())
     };
     match value("api-version") {
@@ -68,13 +66,11 @@ pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
 fn is_api_version(text: &str) -> bool {
     let date = text.strip_suffix("-preview").unwrap_or(text).as_bytes();
     date.len() == 10
-        && date.iter().enumerate().all(|(i, b)| {
-            if i == 4 || i == 7 {
-                *b == b'-'
-            } else {
-                b.is_ascii_digit()
-            }
-        })
+        && date.iter().enumerate().all(
+            |(i, b)| {
+                if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() }
+            },
+        )
 }
 
 /// What a filter subscribes to.
@@ -100,9 +96,7 @@ pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subje
         let plain = !name.is_empty() && !name.contains(['/', '+', '#']);
         return plain.then_some(Subject::Methods);
     }
-    let rest = filter
-        .strip_prefix("devices/")?
-        .strip_prefix(identity.device_id())?;
+    let rest = filter.strip_prefix("devices/")?.strip_prefix(identity.device_id())?;
     match identity.module_id() {
         None => (rest == "/messages/devicebound/#").then_some(Subject::C2d),
         Some(module) => {
@@ -122,10 +116,7 @@ pub(crate) enum Request<'a> {
 }
 
 /// Reads a topic; the error says why the hub closes the connection.
-pub(crate) fn classify_topic<'a>(
-    identity: &Identity,
-    topic: &'a str,
-) -> Result<Request<'a>, String> {
+pub(crate) fn classify_topic<'a>(identity: &Identity, topic: &'a str) -> Result<Request<'a>, String> {
     let unknown = || format!("'{topic}' is not a topic that {identity} may publish to");
     if let Some(bag) = events_bag(identity, topic) {
         return Ok(Request::Telemetry { bag });
@@ -133,10 +124,7 @@ pub(crate) fn classify_topic<'a>(
     let rest = topic.strip_prefix("$iothub/").ok_or_else(unknown)?;
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let path = path.strip_suffix('/').unwrap_or(path);
-    let rid = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("$rid="))
-        .filter(|rid| !rid.is_empty());
+    let rid = query.split('&').find_map(|pair| pair.strip_prefix("$rid=")).filter(|rid| !rid.is_empty());
     match path {
         "twin/GET" => {
             let rid = rid.ok_or_else(|| format!("'{topic}' has no $rid"))?;
@@ -145,9 +133,7 @@ pub(crate) fn classify_topic<'a>(
         "twin/PATCH/properties/reported" => Ok(Request::TwinReport { rid }),
         _ => {
             let status = path.strip_prefix("methods/res/").ok_or_else(unknown)?;
-            let status = status
-                .parse()
-                .map_err(|_| format!("'{topic}' has no status"))?;
+            let status = status.parse().map_err(|_| format!("'{topic}' has no status"))?;
             let rid = rid.ok_or_else(|| format!("'{topic}' has no $rid"))?;
             Ok(Request::MethodAnswer { status, rid })
         }
@@ -155,18 +141,12 @@ pub(crate) fn classify_topic<'a>(
 }
 
 fn events_bag<'a>(identity: &Identity, topic: &'a str) -> Option<&'a str> {
-    let mut rest = topic
-        .strip_prefix("devices/")?
-        .strip_prefix(identity.device_id())?;
+    let mut rest = topic.strip_prefix("devices/")?.strip_prefix(identity.device_id())?;
     if let Some(module) = identity.module_id() {
         rest = rest.strip_prefix("/modules/")?.strip_prefix(module)?;
     }
     let rest = rest.strip_prefix("/messages/events")?;
-    if rest.is_empty() {
-        Some("")
-    } else {
-        rest.strip_prefix('/')
-    }
+    if rest.is_empty() { Some("") } else { rest.strip_prefix('/') }
 }
 
 /// A message's properties: those of the system under the names that a back-end sees, and the others.
@@ -225,3 +205,7 @@ pub(crate) fn set<K: PartialEq, V>(pairs: &mut Vec<(K, V)>, name: K, value: V) {
         None => pairs.push((name, value)),
     }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

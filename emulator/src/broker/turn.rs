@@ -83,22 +83,15 @@ impl Client {
                 if size > MAX_MESSAGE {
                     return Err(End::Cause(Cause::new(
                         "too_large",
-                        format!(
-                            "413001 MessageTooLarge: {size} bytes, at most {MAX_MESSAGE} are allowed"
-                        ),
+                        format!("413001 MessageTooLarge: {size} bytes, at most {MAX_MESSAGE} are allowed"),
                     )));
                 }
                 for (flag, name) in [(publish.retain, "mqtt-retain"), (publish.dup, "mqtt-dup")] {
                     if flag {
-                        rules::set(
-                            &mut properties.application,
-                            name.into(),
-                            Some("true".into()),
-                        );
+                        rules::set(&mut properties.application, name.into(), Some("true".into()));
                     }
                 }
-                self.broker
-                    .record(&self.identity, &self.stamp, publish.payload, properties);
+                self.broker.record(&self.identity, &self.stamp, publish.payload, properties);
             }
             Request::TwinGet { rid } => {
                 let answer = self.broker.read_twin(&self.identity);
@@ -111,8 +104,7 @@ impl Client {
                 }
             }
             Request::MethodAnswer { status, rid } => {
-                self.broker
-                    .answer_method(&self.identity, rid, status, publish.payload);
+                self.broker.answer_method(&self.identity, rid, status, publish.payload);
             }
         }
         if let Some((kind, left)) = &mut self.countdown {
@@ -128,23 +120,15 @@ impl Client {
     }
 
     fn subscribe(&mut self, subscribe: Subscribe, out: &mut BytesMut) -> Result<(), End> {
-        let filters = subscribe
-            .filters
-            .into_iter()
-            .map(|filter| (filter.path, filter.qos as u8));
-        let granted = self
-            .broker
-            .subscribe(&self.identity, filters)
-            .map_err(misuse)?;
+        let filters = subscribe.filters.into_iter().map(|filter| (filter.path, filter.qos as u8));
+        let granted = self.broker.subscribe(&self.identity, filters).map_err(misuse)?;
         packet::write_suback(out, subscribe.pkid, &granted);
         self.deliver(out);
         Ok(())
     }
 
     fn answer_twin(&self, rid: &str, answer: super::properties::TwinAnswer, out: &mut BytesMut) {
-        let version = answer
-            .version
-            .map_or_else(String::new, |version| format!("&$version={version}"));
+        let version = answer.version.map_or_else(String::new, |version| format!("&$version={version}"));
         let topic = format!("$iothub/twin/res/{}/?$rid={rid}{version}", answer.status);
         self.send(Subject::TwinResponses, &topic, &answer.body, out);
     }

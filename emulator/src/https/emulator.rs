@@ -25,10 +25,7 @@ pub(super) async fn events(
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
-pub(super) async fn fault(
-    State(broker): State<Arc<Broker>>,
-    body: Bytes,
-) -> Result<Json<Value>, HubError> {
+pub(super) async fn fault(State(broker): State<Arc<Broker>>, body: Bytes) -> Result<Json<Value>, HubError> {
     let fault: Fault =
         serde_json::from_slice(&body).map_err(|e| HubError::argument(format!("the body: {e}")))?;
     let reached = broker.fault(&fault)?;

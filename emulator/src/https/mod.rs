@@ -17,23 +17,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::broker::Broker;
 
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
-    let twin = || {
-        get(service::read_twin)
-            .patch(service::patch_twin)
-            .put(service::put_twin)
-    };
+    let twin = || get(service::read_twin).patch(service::patch_twin).put(service::put_twin);
     Router::new()
-        .route(
-            "/devices/{device}/messages/devicebound",
-            post(service::send_c2d),
-        )
+        .route("/devices/{device}/messages/devicebound", post(service::send_c2d))
         .route("/twins/{device}", twin())
         .route("/twins/{device}/modules/{module}", twin())
         .route("/twins/{device}/methods", post(service::call_method))
-        .route(
-            "/twins/{device}/modules/{module}/methods",
-            post(service::call_method),
-        )
+        .route("/twins/{device}/modules/{module}/methods", post(service::call_method))
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .fallback(refusal::no_such_path)

@@ -23,26 +23,15 @@ impl IntoResponse for HubError {
 }
 
 /// Checks the token of a back-end's request.
-pub(super) fn authorize(
-    broker: &Broker,
-    headers: &HeaderMap,
-    path: &[&str],
-) -> Result<(), HubError> {
+pub(super) fn authorize(broker: &Broker, headers: &HeaderMap, path: &[&str]) -> Result<(), HubError> {
     let refused = |why: String| HubError::new(401_003, "IotHubUnauthorizedAccess", why);
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .ok_or_else(|| refused("the request has no Authorization header".into()))?;
-    broker
-        .authority
-        .admit_service(token, path, unix_now())
-        .map_err(refused)
+    broker.authority.admit_service(token, path, unix_now()).map_err(refused)
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> HubError {
-    HubError::new(
-        404_000,
-        "NotFound",
-        format!("there is nothing at {}", uri.path()),
-    )
+    HubError::new(404_000, "NotFound", format!("there is nothing at {}", uri.path()))
 }

@@ -39,11 +39,7 @@ pub(super) async fn send_c2d(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, [(&'static str, String); 1]), HubError> {
-    authorize(
-        &broker,
-        &headers,
-        &["devices", &device, "messages", "devicebound"],
-    )?;
+    authorize(&broker, &headers, &["devices", &device, "messages", "devicebound"])?;
     let message_id = broker.send_c2d(&device, cloud_message(&headers, body)?)?;
     Ok((StatusCode::NO_CONTENT, [("iothub-messageid", message_id)]))
 }
@@ -69,9 +65,7 @@ fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubEr
             "iothub-ack" => {
                 let ack = text()?.to_ascii_lowercase();
                 if !["none", "positive", "negative", "full"].contains(&ack.as_str()) {
-                    return Err(HubError::argument(
-                        "iothub-ack must be none, positive, negative or full",
-                    ));
+                    return Err(HubError::argument("iothub-ack must be none, positive, negative or full"));
                 }
                 message.ack = Some(ack);
             }
@@ -79,9 +73,7 @@ fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubEr
             "content-encoding" => message.content_encoding = Some(text()?),
             other => {
                 if let Some(property) = other.strip_prefix("iothub-app-") {
-                    message
-                        .properties
-                        .push((property.to_owned(), Some(text()?)));
+                    message.properties.push((property.to_owned(), Some(text()?)));
                 }
             }
         }
@@ -125,12 +117,8 @@ fn change_twin(
 ) -> Result<Json<Value>, HubError> {
     authorize(broker, headers, &["twins", &target.device])?;
     let change: Map<String, Value> = parse(body)?;
-    let etag = headers
-        .get(header::IF_MATCH)
-        .and_then(|value| value.to_str().ok());
-    broker
-        .update_twin(&target.identity(), &change, replace, etag)
-        .map(Json)
+    let etag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    broker.update_twin(&target.identity(), &change, replace, etag).map(Json)
 }
 
 #[derive(Deserialize)]
@@ -153,14 +141,10 @@ pub(super) async fn call_method(
     let response = call.response_timeout_in_seconds.unwrap_or(30);
     let connect = call.connect_timeout_in_seconds.unwrap_or(0);
     if !(5..=300).contains(&response) {
-        return Err(HubError::argument(
-            "responseTimeoutInSeconds must be 5 to 300",
-        ));
+        return Err(HubError::argument("responseTimeoutInSeconds must be 5 to 300"));
     }
     if connect > 300 {
-        return Err(HubError::argument(
-            "connectTimeoutInSeconds must be 0 to 300",
-        ));
+        return Err(HubError::argument("connectTimeoutInSeconds must be 0 to 300"));
     }
     let (status, payload) = broker
         .call_method(

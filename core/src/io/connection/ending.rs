@@ -1,0 +1,112 @@
+//! How a connection ends, and how a client does.
+
+use std::time::{Duration, Instant};
+
+use super::serving::GOODBYE;
+use super::{Connection, Phase};
+use crate::completion::Answer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::cause::{Cause, Fault, Retry};
+use crate::io::dispatch::Job;
+use crate::io::wire::lock;
+use crate::status::ConnectionState;
+
+impl Connection {
+    pub(super) fn disconnected(&mut self, mut fault: Fault, now: Instant) {
+        if let Phase::Open(open) = &mut self.phase
+            && fault.cause == Cause::Authentication
+            && let Some(doubt) = open.doubt.take()
+        {
+            fault.detail = format!("{}; {}", fault.detail, doubt.detail);
+            if doubt.clock {
+                fault.cause = Cause::Clock;
+            }
+        }
+        lock(&self.shared.session).stop();
+        if let Phase::Open(open) = &self.phase
+            && let Some(since) = open.up_since
+        {
+            self.backoff.ended(now - since);
+        }
+        self.phase = Phase::Idle;
+        self.collect(now);
+        if fault.retry() != Retry::Soon
+            && let Some(done) = self.connecting.take()
+        {
+            self.jobs.push_back(Job::Done(done, Err(fault.clone().into())));
+        }
+        let wait = match fault.cause {
+            Cause::ClosedByUs => None,
+            Cause::Renewed => Some(Duration::ZERO),
+            _ => self.backoff.next(fault.retry(), &mut self.rng),
+        };
+        let state = if wait.is_some() { ConnectionState::Connecting } else { ConnectionState::Disconnected };
+        if let Some(wait) = wait {
+            self.phase = Phase::Waiting(now + wait);
+        }
+        self.say(state, Some(fault.cause), fault.detail);
+    }
+
+    /// Ends the client if it was closed and has nothing left to send, or no time.
+    pub(super) fn close_if_done(&mut self, now: Instant) {
+        let orders = lock(&self.shared.orders);
+        let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
+        let queued = lock(&self.shared.session).queued().0;
+        let done = match self.phase {
+            Phase::Leaving(..) | Phase::Ended => return,
+            Phase::Open(_) => now >= until,
+            Phase::Idle => true,
+            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
+        };
+        if !done {
+            return;
+        }
+        drop(orders);
+        self.end();
+    }
+
+    /// Completes everything, and says that nothing follows.
+    fn end(&mut self) {
+        let mut orders = lock(&self.shared.orders);
+        orders.ended = true;
+        let (connect, close) = (orders.connect.take(), orders.close.take());
+        drop(orders);
+        // Whoever waits for the end does not wait for the network: a goodbye leaves without him.
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Open(mut open) => {
+                if !open.wire.has_output(&lock(&self.shared.session)) {
+                    open.wire.shut();
+                }
+                Phase::Leaving(open, Instant::now() + GOODBYE)
+            }
+            _ => Phase::Ended,
+        };
+        let mut session = lock(&self.shared.session);
+        let unfinished = session.queued().0;
+        session.stop();
+        session.close();
+        drop(session);
+        self.collect(Instant::now());
+        for done in self.connecting.take().into_iter().chain(connect) {
+            self.jobs.push_back(Job::Done(done, Err(Error::closed())));
+        }
+        self.say(ConnectionState::Closed, Some(Cause::ClosedByUs), "closed by the application".into());
+        for done in close.into_iter().flat_map(|close| close.done) {
+            let result: Result<Answer> = match unfinished {
+                0 => Ok(Answer::Done),
+                n => Err(Error::new(ErrorKind::Timeout, format!("closed with {n} operations unfinished"))),
+            };
+            self.jobs.push_back(Job::Done(done, result));
+        }
+        self.jobs.push_back(Job::End);
+    }
+
+    /// Nobody will give it a turn again.
+    pub(in crate::io) fn abandon(&mut self) {
+        if !lock(&self.shared.orders).ended {
+            self.shared.refuse_more();
+            self.end();
+            self.shared.strand.push(&mut self.jobs);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! An open connection: from the greeting to its end.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{Connection, Endpoint, Greeting, Open, Phase};
+use crate::completion::Completion;
+use crate::io::cause::{Cause, Fault};
+use crate::io::shared::Shared;
+use crate::io::wire::{Carrier, Wire, lock};
+use crate::mqtt::{Drain, Session, State};
+
+/// A renewal waits this long for what is in flight.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
+/// After a DISCONNECT the peer has this long to close the connection.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Connection {
+    pub(super) fn open(
+        &mut self,
+        socket: Arc<OwnedFd>,
+        greeted_by: Instant,
+        now: Instant,
+    ) -> Result<(), Fault> {
+        let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
+        let peer = format!("{host}:{port}");
+        let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        let Greeting { connect, renew_after, doubt } = (self.greet)()?;
+        lock(&self.shared.session)
+            .start(&connect, now)
+            .map_err(|error| Fault::new(Cause::Configuration, error.detail()))?;
+        self.phase = Phase::Open(Box::new(Open {
+            wire,
+            greeted_by,
+            up_since: None,
+            renew_at: renew_after.map(|after| now + after),
+            ending: None,
+            drain_until: None,
+            leave_by: None,
+            doubt,
+        }));
+        Ok(())
+    }
+
+    pub(super) fn serve(&mut self, readable: bool, now: Instant) -> Result<bool, Fault> {
+        let Phase::Open(open) = &mut self.phase else { return Ok(false) };
+        let shared = Arc::clone(&self.shared);
+        let session = &shared.session;
+        let mut served = open.exchange(&shared, readable, now);
+        if served.is_ok() && open.up_since.is_none() && now >= open.greeted_by {
+            let stage = if open.wire.is_secured() { "no CONNACK" } else { "the TLS handshake did not end" };
+            let Endpoint { host, port, connect_timeout, .. } = &self.endpoint;
+            let detail = format!("{host}:{port}: {stage} within {connect_timeout:?}");
+            served = Err(Fault::new(Cause::ConnectTimeout, detail));
+        }
+        self.collect(now);
+        let Phase::Open(open) = &mut self.phase else { return Ok(false) };
+        let finished = lock(session).state() == State::Finished;
+        match (served, open.ending) {
+            // The peer may close first once it has the DISCONNECT.
+            (Err(_), Some(cause)) if finished => Err(Fault::new(cause, "disconnected")),
+            (Err(fault), _) => Err(fault),
+            (Ok(more), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
+                // Closing with unread bytes would be a reset, which can overtake the DISCONNECT.
+                let leave_by = open.leave_by.get_or_insert_with(|| {
+                    open.wire.shut();
+                    now + GOODBYE
+                });
+                if now < *leave_by {
+                    return Ok(more);
+                }
+                let detail = match cause {
+                    Cause::Renewed => "reconnecting with fresh credentials",
+                    _ => "closed by the application",
+                };
+                Err(Fault::new(cause, detail))
+            }
+            (Ok(more), _) => Ok(open.begin_renewal(session, now) || more),
+        }
+    }
+}
+
+impl Open {
+    /// Reads, looks at the clock, writes.
+    pub(super) fn exchange(&mut self, shared: &Shared, readable: bool, now: Instant) -> Result<bool, Fault> {
+        let session = &shared.session;
+        let unread = if shared.strand.is_full() {
+            // Not reading is our choice, and no sign of a dead peer.
+            lock(session).alive(now);
+            self.wire.postpone_read();
+            false
+        } else {
+            readable && self.wire.read(session, now)?
+        };
+        self.wire.timer(session, now)?;
+        let unwritten = self.wire.write(session, now)?;
+        Ok(unread || unwritten)
+    }
+
+    /// Lets the connection end when its credentials have served, and ends it when that takes too
+    /// long. Returns whether there is something to write for it.
+    fn begin_renewal(&mut self, session: &Mutex<Session<Completion>>, now: Instant) -> bool {
+        if self.ending.is_none() && self.up_since.is_some() && self.renew_at.is_some_and(|at| now >= at) {
+            lock(session).disconnect(Drain::InFlight);
+            self.ending = Some(Cause::Renewed);
+            self.drain_until = Some(now + RENEWAL_PATIENCE);
+            return true;
+        }
+        if self.drain_until.is_some_and(|until| now >= until) {
+            lock(session).disconnect(Drain::Now);
+            self.drain_until = None;
+            return true;
+        }
+        false
+    }
+}

@@ -1,0 +1,93 @@
+//! What a hub is made of before it runs: its sockets, its keys, its identities.
+
+use std::net::{TcpListener, ToSocketAddrs as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::auth::{Credential, NamedKey, POLICIES, Policy};
+use crate::certs::Store;
+use crate::error::StartError;
+use crate::identity::Identity;
+use crate::options::{CredentialOptions, Options};
+use crate::registry::{Entry, Registry};
+
+/// A listening socket; `option` and `unprivileged` are for the error's advice.
+pub(crate) fn bind(
+    host: &str,
+    port: u16,
+    option: &str,
+    unprivileged: u16,
+) -> Result<TcpListener, StartError> {
+    let failed = |why: String| StartError::new(format!("{option} {port} on {host}: {why}"));
+    let address = (host, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| StartError::new(format!("--host {host}: is no address and no name of one")))?;
+    let listener = TcpListener::bind(address).map_err(|error| {
+        failed(match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!("may not be bound without privileges; {option} {unprivileged} may")
+            }
+            std::io::ErrorKind::AddrInUse => format!("is in use; {option} 0 asks for a free port"),
+            _ => error.to_string(),
+        })
+    })?;
+    listener.set_nonblocking(true).map_err(|error| failed(error.to_string()))?;
+    Ok(listener)
+}
+
+/// A key that stays the same as long as the secret does.
+fn generated_key(store: &Store, label: &str) -> Result<NamedKey, StartError> {
+    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
+    let key = ring::hmac::sign(&secret, label.as_bytes());
+    NamedKey::new(&STANDARD.encode(key.as_ref())).map_err(|e| StartError::new(e.to_string()))
+}
+
+pub(crate) fn policies(store: &Store) -> Result<Vec<Policy>, StartError> {
+    POLICIES
+        .iter()
+        .map(|name| Ok(Policy { name, key: generated_key(store, &format!("policy {name}"))? }))
+        .collect()
+}
+
+pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
+    let mut registry = Registry::default();
+    // Devices first, so that a module finds its own wherever it stands.
+    let (devices, modules): (Vec<_>, Vec<_>) =
+        options.identities.iter().partition(|given| given.identity.module_id().is_none());
+    for given in devices.into_iter().chain(modules) {
+        let identity = &given.identity;
+        let failed = |rule: &str| StartError::new(format!("{identity}: {rule}"));
+        if !identity.is_valid() {
+            return Err(failed("an id has 1 to 128 letters, digits or characters of -.+%_#*?!(),=@$':;"));
+        }
+        if registry.get(identity).is_some() {
+            return Err(failed("is given twice"));
+        }
+        if identity.module_id().is_some() && registry.get(&Identity::device(identity.device_id())).is_none() {
+            return Err(failed("its device is not given"));
+        }
+        let credential = match &given.credential {
+            CredentialOptions::Key(key) => {
+                let primary = match key {
+                    Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
+                    None => generated_key(store, &format!("primary {identity}"))?,
+                };
+                Credential::Keys(Box::new([primary, generated_key(store, &format!("secondary {identity}"))?]))
+            }
+            CredentialOptions::Thumbprints(thumbprints) => {
+                let good = |text: &String| {
+                    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
+                };
+                if thumbprints.is_empty() || !thumbprints.iter().all(good) {
+                    return Err(failed("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits"));
+                }
+                Credential::Thumbprints(thumbprints.clone())
+            }
+        };
+        registry.insert(identity.clone(), Entry::new(credential));
+    }
+    Ok(registry)
+}

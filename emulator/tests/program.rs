@@ -1,0 +1,192 @@
+//! The program: its first line, its errors, its end, and clients that are not ours.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::SystemTime;
+
+use iothub_mqtt::hub::connection_string::ConnectionString;
+use iothub_mqtt::hub::sas::{self, SharedAccessKey};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_iothub-emulator");
+
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    ready: Value,
+    certs: PathBuf,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let certs =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("certs-{}-{number}", std::process::id()));
+        let mut child = Command::new(PROGRAM)
+            .args(["--mqtt-port", "0", "--https-port", "0", "--events", "-", "--exit-with-stdin", "--certs"])
+            .arg(&certs)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        Self { child, lines, ready, certs }
+    }
+
+    fn text(&self, field: &str) -> &str {
+        self.ready[field].as_str().unwrap()
+    }
+
+    fn event(&mut self, name: &str) -> Value {
+        loop {
+            let line = self.lines.next().expect_event(name);
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["event"] == name {
+                return event;
+            }
+        }
+    }
+
+    /// mosquitto's client `program` as the device `d`, whose topic is `topic`.
+    fn mosquitto(&self, program: &str, topic: &str) -> Command {
+        let device: ConnectionString =
+            self.ready["devices"][0]["connection_string"].as_str().unwrap().parse().unwrap();
+        let key = SharedAccessKey::from_base64(&device.shared_access_key.unwrap()).unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let token = sas::token("localhost%2Fdevices%2Fd", &key, now + 600, None);
+        let mut command = Command::new(program);
+        command.args([
+            "-h",
+            "localhost",
+            "-p",
+            &self.ready["mqtt_port"].to_string(),
+            "--cafile",
+            self.text("ca"),
+        ]);
+        command.args(["-i", "d", "-u", "localhost/d/?api-version=2021-04-12", "-P", &token]);
+        command.args(["-V", "mqttv311", "-q", "1", "-t", topic]);
+        command
+    }
+}
+
+trait ExpectEvent {
+    fn expect_event(self, name: &str) -> String;
+}
+
+impl ExpectEvent for Option<std::io::Result<String>> {
+    fn expect_event(self, name: &str) -> String {
+        self.unwrap_or_else(|| panic!("the program ended before the event {name}")).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.certs);
+    }
+}
+
+fn fails_with(arguments: &[&str]) -> String {
+    let Output { status, stderr, .. } = Command::new(PROGRAM).args(arguments).output().unwrap();
+    assert!(!status.success());
+    String::from_utf8(stderr).unwrap()
+}
+
+#[test]
+fn the_first_line_says_where_everything_is() {
+    let hub = Running::start(&["--device", "d", "--device", "k=a2V5a2V5a2V5a2U=", "--module", "d/m"]);
+    assert_eq!(hub.ready["event"], "ready");
+    assert_eq!(hub.ready["host"], "127.0.0.1");
+    assert!(hub.ready["mqtt_port"].as_u64().unwrap() > 0 && hub.ready["https_port"].as_u64().unwrap() > 0);
+    assert!(PathBuf::from(hub.text("ca")).is_absolute());
+    let service: ConnectionString = hub.text("service_connection_string").parse().unwrap();
+    assert_eq!(service.shared_access_key_name.as_deref(), Some("iothubowner"));
+    let devices = hub.ready["devices"].as_array().unwrap();
+    let ids: Vec<&str> = devices.iter().map(|device| device["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["d", "d/m", "k"]);
+    let given = "HostName=localhost;DeviceId=k;SharedAccessKey=a2V5a2V5a2V5a2U=";
+    assert_eq!(devices[2]["connection_string"], given);
+    let module: ConnectionString = devices[1]["connection_string"].as_str().unwrap().parse().unwrap();
+    assert_eq!(module.module_id.as_deref(), Some("m"));
+}
+
+#[test]
+fn it_ends_with_its_standard_input_and_by_signals() {
+    let mut hub = Running::start(&[]);
+    drop(hub.child.stdin.take());
+    assert!(hub.child.wait().unwrap().success());
+    for signal in ["-TERM", "-INT"] {
+        let mut hub = Running::start(&[]);
+        Command::new("kill").args([signal, &hub.child.id().to_string()]).status().unwrap();
+        assert!(hub.child.wait().unwrap().success(), "{signal}");
+    }
+}
+
+#[test]
+fn errors_name_the_option_and_a_way_out() {
+    let certs = format!("{}/errors-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let free = ["--certs", &certs, "--https-port", "0"];
+    for (arguments, part) in [
+        (&["--mqtt-port", port.as_str()][..], "--mqtt-port 0"),
+        (&["--mqtt-port", "0", "--module", "d/m"], "its device is not given"),
+        (&["--mqtt-port", "0", "--device", "d=short"], "base64"),
+        (&["--mqtt-port", "0", "--device", "d", "--device", "d"], "twice"),
+        (&["--mqtt-port", "0", "--device", "a b"], "an id has"),
+        (&["--mqtt-port", "0", "--x509", "d=12"], "thumbprint"),
+        (&["--mqtt-port", "0", "--host", "no such host"], "--host"),
+        (&["--mqtt-port", "0", "--events", "/no/such/dir"], "--events"),
+    ] {
+        let error = fails_with(&[&free[..], arguments].concat());
+        assert!(error.contains(part), "{arguments:?}: {error}");
+    }
+    let _ = std::fs::remove_dir_all(certs);
+}
+
+#[test]
+fn mosquittos_clients_send_and_receive() {
+    let mut hub = Running::start(&["--device", "d"]);
+    let topic = "devices/d/messages/events/%24.mid=1&a=b";
+    let sent = hub.mosquitto("mosquitto_pub", topic).args(["-m", "hello"]).status().unwrap();
+    assert!(sent.success());
+    let event = hub.event("telemetry");
+    assert_eq!((&event["body"], &event["properties"]["a"]), (&"hello".into(), &"b".into()));
+
+    let subscriber = hub
+        .mosquitto("mosquitto_sub", "devices/d/messages/devicebound/#")
+        .args(["-C", "1", "-W", "20", "-v"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    hub.event("subscribed");
+    let send = Command::new(PROGRAM)
+        .args(["send", "d", "good day", "--property", "k=v w", "--message-id", "7"])
+        .args(["--service", hub.text("service_connection_string"), "--ca", hub.text("ca")])
+        .args(["--https-port", &hub.ready["https_port"].to_string()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(send.stdout).unwrap(), "7\n", "{}", String::from_utf8_lossy(&send.stderr));
+    let output = subscriber.wait_with_output().unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        line,
+        "devices/d/messages/devicebound/%24.mid=7&%24.to=%2Fdevices%2Fd%2Fmessages%2FdeviceBound&iothub-ack=none&k=v%20w good day\n"
+    );
+
+    let refused = hub
+        .mosquitto("mosquitto_pub", topic)
+        .args(["-m", "x", "-P", "SharedAccessSignature sr=localhost&sig=AAAA&se=1"])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(refused.code(), Some(5));
+    assert_eq!(hub.event("refused")["return_code"], 5);
+}

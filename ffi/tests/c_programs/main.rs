@@ -1,0 +1,13 @@
+//! The programs of `tests/c`: each compiled as C11 and as C++17 with every warning an error, linked with
+//! the library, and run plainly and under valgrind against a local hub of its own.
+
+mod build;
+mod errors;
+mod lab;
+mod run;
+
+mod cloud;
+mod network;
+mod reconnects;
+mod simple;
+mod symbols;

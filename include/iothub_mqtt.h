@@ -1,0 +1,826 @@
+/* iothub_mqtt.h - Azure IoT Hub device client.
+ *
+ * Generated from the sources in ffi/src, where each function is documented; do not edit.
+ *
+ * STATUS    A call that can fail returns iothub_status_t: IOTHUB_OK (0) or a negative code. iothub_last_error()
+ *           has the sentence that belongs to it. Outputs are written only where a call returns IOTHUB_OK.
+ * HANDLES   Every struct is opaque. What *_new() gives you, *_free() takes back, once; *_free(NULL) does
+ *           nothing. NULL where a handle is needed is IOTHUB_E_ARGUMENT.
+ * TEXT      In: NUL-terminated UTF-8, copied before the call returns. Out: borrowed; each function says for how
+ *           long. In callbacks: until they return.
+ * BYTES     (pointer, length), copied before the call returns. NULL is allowed only with length 0.
+ * CLOSURES  A callback is three arguments: fn, user_data, free_fn. free_fn(user_data), if it is not NULL, runs
+ *           exactly once, after the last call of fn - also where the call that takes it fails, then on the
+ *           calling thread before the call returns.
+ * DONE      Where a call with a `done` returns IOTHUB_OK, done runs exactly once, never on the calling thread
+ *           inside the call; it may run on another thread before the call has returned. iothub_client_close and
+ *           iothub_client_free complete what is unfinished with IOTHUB_E_CLOSED. Where the call returns an error,
+ *           done never runs. done may be NULL.
+ * THREADS   Any function may be called from any thread, and inside any callback; a message or options may be
+ *           changed by one thread at a time only. Callbacks run on threads of the library. Those of one client
+ *           never overlap and keep the order of the network, but for iothub_client_free inside a callback, which
+ *           says what runs inside it. No lock is held while a callback runs. A slow callback delays only later
+ *           callbacks of the same client; keep-alive goes on. Callbacks must not throw or longjmp out.
+ * NUMBERS   Enumerations are int32_t (so -fshort-enums changes nothing); unknown values are refused. Numbers that
+ *           are published never change their meaning. Units are in the names: _s seconds, _ms milliseconds.
+ * FORK      A client does not survive fork(): in a child of a process that has made one, every call that returns
+ *           a status returns IOTHUB_E_FORKED, and iothub_client_free leaves the memory of its client alone. A
+ *           process may fork first and make its first client then.
+ * PROCESS   The library prints nothing, installs no signal handler (and raises no SIGPIPE), registers nothing with
+ *           atexit(), and stays loaded after dlclose(). exit() or a return from main() while clients are
+ *           connected is fine: the hub then sees their connections break.
+ */
+
+
+#ifndef IOTHUB_MQTT_H
+#define IOTHUB_MQTT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef IOTHUB_API
+#define IOTHUB_API
+#endif
+
+/* The version of this header, to compare with iothub_version(), which is that of the library. */
+#define IOTHUB_VERSION ((IOTHUB_VERSION_MAJOR << 16) | (IOTHUB_VERSION_MINOR << 8) | IOTHUB_VERSION_PATCH)
+
+
+/**
+ * The version of this header.
+ */
+#define IOTHUB_VERSION_MAJOR 0
+
+/**
+ * See IOTHUB_VERSION_MAJOR.
+ */
+#define IOTHUB_VERSION_MINOR 1
+
+/**
+ * See IOTHUB_VERSION_MAJOR.
+ */
+#define IOTHUB_VERSION_PATCH 0
+
+/**
+ * One device or module, connected or not.
+ */
+typedef struct iothub_client_t iothub_client_t;
+
+/**
+ * A message: a body, fields that IoT Hub gives a meaning, and properties of the application.
+ *
+ * One thread at a time may change it; several may read it.
+ */
+typedef struct iothub_message_t iothub_message_t;
+
+/**
+ * What a client is made from. One thread at a time may use it. A setter that fails changes nothing.
+ */
+typedef struct iothub_options_t iothub_options_t;
+
+/**
+ * IOTHUB_OK or one of the negative codes below. The numbers are permanent: never changed, never used
+ * again. Treat a negative number that you do not know as IOTHUB_E_INTERNAL.
+ */
+typedef int32_t iothub_status_t;
+
+/**
+ * Why a connection ended or could not be made: 0 or one of the numbers below, which are permanent.
+ * Expect new ones.
+ */
+typedef int32_t iothub_cause_t;
+
+/**
+ * Gets one log line: level 1 error, 2 warning, 3 info, 4 debug, 5 trace; where it comes from; the text.
+ * Both texts are valid until this returns. May run on any thread, several at a time.
+ */
+typedef void (*iothub_log_fn)(int32_t level, const char *target, const char *text, void *user_data);
+
+/**
+ * Frees user_data. Runs exactly once, after the last call of the function beside it.
+ */
+typedef void (*iothub_free_fn)(void *user_data);
+
+/**
+ * A field of a message.
+ */
+typedef int32_t iothub_field_t;
+
+/**
+ * How an operation ended. detail is "" for IOTHUB_OK, and valid until this returns.
+ */
+typedef void (*iothub_done_fn)(iothub_status_t status, const char *detail, void *user_data);
+
+/**
+ * What a connection is doing.
+ */
+typedef int32_t iothub_state_t;
+
+/**
+ * A change of the connection: its state, and why the connection before ended or could not be made, as a
+ * cause, as the status code it belongs to (IOTHUB_OK where nothing went wrong) and as a sentence, which
+ * is valid until this returns.
+ */
+typedef void (*iothub_status_fn)(iothub_state_t state,
+                                 iothub_cause_t cause,
+                                 iothub_status_t status,
+                                 const char *detail,
+                                 void *user_data);
+
+/**
+ * What becomes of a received message.
+ */
+typedef int32_t iothub_ack_t;
+
+/**
+ * A cloud-to-device message, borrowed until this returns, and its delivery number. Returns
+ * IOTHUB_ACK_NOW or IOTHUB_ACK_LATER; any other number counts as IOTHUB_ACK_LATER.
+ */
+typedef iothub_ack_t (*iothub_message_fn)(const iothub_message_t *message,
+                                          uint64_t delivery,
+                                          void *user_data);
+
+/**
+ * It went well.
+ */
+#define IOTHUB_OK 0
+
+/**
+ * A bug in the library.
+ */
+#define IOTHUB_E_INTERNAL -1
+
+/**
+ * NULL, not UTF-8, out of range; the detail names the argument and the rule.
+ */
+#define IOTHUB_E_ARGUMENT -2
+
+/**
+ * The call is not allowed now.
+ */
+#define IOTHUB_E_STATE -3
+
+/**
+ * The client was closed or freed.
+ */
+#define IOTHUB_E_CLOSED -4
+
+/**
+ * This process is a child of the one that made the client.
+ */
+#define IOTHUB_E_FORKED -5
+
+/**
+ * The queue is at its limit of messages or bytes; nothing was queued.
+ */
+#define IOTHUB_E_FULL -6
+
+/**
+ * A deadline passed.
+ */
+#define IOTHUB_E_TIMEOUT -7
+
+/**
+ * An unknown delivery, one that was acknowledged already, or one of an earlier connection.
+ */
+#define IOTHUB_E_NOT_FOUND -8
+
+/**
+ * IoT Hub or this library does not offer it.
+ */
+#define IOTHUB_E_UNSUPPORTED -9
+
+/**
+ * The message's time to live ended before the hub acknowledged it.
+ */
+#define IOTHUB_E_EXPIRED -10
+
+/**
+ * The message was dropped by the queue's policy.
+ */
+#define IOTHUB_E_DROPPED -11
+
+/**
+ * Name lookup, TCP or the connection; tried again soon.
+ */
+#define IOTHUB_E_NETWORK -20
+
+/**
+ * A certificate or the TLS handshake; tried again slowly.
+ */
+#define IOTHUB_E_TLS -21
+
+/**
+ * The hub refused the credentials; tried again slowly.
+ */
+#define IOTHUB_E_AUTH -22
+
+/**
+ * The peer broke its protocol.
+ */
+#define IOTHUB_E_PROTOCOL -23
+
+/**
+ * The hub asked to slow down.
+ */
+#define IOTHUB_E_THROTTLED -30
+
+/**
+ * Larger than the hub takes: 256 KiB for a message with its properties.
+ */
+#define IOTHUB_E_TOO_LARGE -31
+
+/**
+ * The hub's copy changed meanwhile.
+ */
+#define IOTHUB_E_PRECONDITION -32
+
+/**
+ * Any other refusal by the hub; the detail has its number.
+ */
+#define IOTHUB_E_REJECTED -33
+
+/**
+ * Nothing went wrong.
+ */
+#define IOTHUB_CAUSE_NONE 0
+
+/**
+ * The host name has no address, or the name service gave no answer.
+ */
+#define IOTHUB_CAUSE_DNS 1
+
+/**
+ * Nothing listens on the port.
+ */
+#define IOTHUB_CAUSE_CONNECTION_REFUSED 2
+
+/**
+ * No route, network down, or a firewall that says so.
+ */
+#define IOTHUB_CAUSE_UNREACHABLE 3
+
+/**
+ * No answer in time while connecting.
+ */
+#define IOTHUB_CAUSE_CONNECT_TIMEOUT 4
+
+/**
+ * The connection broke.
+ */
+#define IOTHUB_CAUSE_CONNECTION_RESET 5
+
+/**
+ * Any other failure of a socket.
+ */
+#define IOTHUB_CAUSE_NETWORK 6
+
+/**
+ * The server's certificate is not issued by a trusted root.
+ */
+#define IOTHUB_CAUSE_TLS_UNTRUSTED 7
+
+/**
+ * The server's certificate has expired, or the clock of this machine is ahead.
+ */
+#define IOTHUB_CAUSE_TLS_EXPIRED 8
+
+/**
+ * The server's certificate is for another name.
+ */
+#define IOTHUB_CAUSE_TLS_NAME 9
+
+/**
+ * Any other failure of TLS.
+ */
+#define IOTHUB_CAUSE_TLS 10
+
+/**
+ * The proxy refused.
+ */
+#define IOTHUB_CAUSE_PROXY 11
+
+/**
+ * The hub refused the credentials.
+ */
+#define IOTHUB_CAUSE_AUTHENTICATION 12
+
+/**
+ * The clock of this machine is wrong.
+ */
+#define IOTHUB_CAUSE_CLOCK 13
+
+/**
+ * Another connection with the same identity replaced this one.
+ */
+#define IOTHUB_CAUSE_TAKEN_OVER 14
+
+/**
+ * The hub was silent for longer than the keep-alive allows.
+ */
+#define IOTHUB_CAUSE_KEEP_ALIVE 15
+
+/**
+ * The hub broke MQTT.
+ */
+#define IOTHUB_CAUSE_PROTOCOL 16
+
+/**
+ * The hub asked to slow down.
+ */
+#define IOTHUB_CAUSE_THROTTLED 17
+
+/**
+ * The hub closed the connection and gave no reason.
+ */
+#define IOTHUB_CAUSE_CLOSED_BY_HUB 18
+
+/**
+ * The library reconnects with fresh credentials; no failure, its status is IOTHUB_OK.
+ */
+#define IOTHUB_CAUSE_RENEWED 19
+
+/**
+ * The application closed the client.
+ */
+#define IOTHUB_CAUSE_CLOSED_BY_US 20
+
+/**
+ * The configuration contradicts itself; the only failure that is never tried again.
+ */
+#define IOTHUB_CAUSE_CONFIGURATION 21
+
+/**
+ * Up to 128 ASCII letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '
+ */
+#define IOTHUB_MESSAGE_ID 0
+
+/**
+ * Relates an answer to its question.
+ */
+#define IOTHUB_CORRELATION_ID 1
+
+/**
+ * Such as "application/json"; routing reads the body as JSON only with this and an encoding.
+ */
+#define IOTHUB_CONTENT_TYPE 2
+
+/**
+ * Such as "utf-8".
+ */
+#define IOTHUB_CONTENT_ENCODING 3
+
+/**
+ * The output that a module's message leaves by. Modules only.
+ */
+#define IOTHUB_OUTPUT_NAME 4
+
+/**
+ * The Plug and Play component that the message is of.
+ */
+#define IOTHUB_COMPONENT 5
+
+/**
+ * When the message was made: ISO 8601, UTC.
+ */
+#define IOTHUB_CREATION_TIME 6
+
+/**
+ * Who the message is from.
+ */
+#define IOTHUB_USER_ID 7
+
+/**
+ * Set by the hub on what it delivers: the address of the device.
+ */
+#define IOTHUB_TO 8
+
+/**
+ * When the message expires: ISO 8601, UTC.
+ */
+#define IOTHUB_EXPIRY 9
+
+/**
+ * "urn:azureiot:Security:SecurityAgent:1" marks a security message.
+ */
+#define IOTHUB_INTERFACE_ID 10
+
+/**
+ * Ended, and not tried again: the client is being closed, or its configuration contradicts itself.
+ */
+#define IOTHUB_DISCONNECTED 0
+
+/**
+ * Being made, or waited for after a failure.
+ */
+#define IOTHUB_CONNECTING 1
+
+/**
+ * The hub has accepted it.
+ */
+#define IOTHUB_CONNECTED 2
+
+/**
+ * The client was closed; nothing follows.
+ */
+#define IOTHUB_CLOSED 3
+
+/**
+ * It is settled.
+ */
+#define IOTHUB_ACK_NOW 0
+
+/**
+ * iothub_client_ack settles it later.
+ */
+#define IOTHUB_ACK_LATER 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a status code, such as "IOTHUB_E_AUTH"; "IOTHUB_E_UNKNOWN" for a number that is none.
+ * Never NULL; valid for ever.
+ */
+IOTHUB_API const char *iothub_status_name(iothub_status_t status);
+
+/**
+ * The detail of the last call on this thread that returned an error: a sentence for people that names
+ * the argument or the peer and the rule. Never NULL, empty when no call has failed; valid until the
+ * next call on this thread fails. It never holds a key, a token or a payload. What `done` and the
+ * status callback are told is not found here: they get their detail as an argument.
+ */
+IOTHUB_API
+const char *iothub_last_error(void);
+
+/**
+ * The name of a cause, such as "tls_untrusted"; "none" for 0, "unknown" for a number that is none.
+ * Never NULL; valid for ever.
+ */
+IOTHUB_API const char *iothub_cause_name(iothub_cause_t cause);
+
+/**
+ * The version of the loaded library: major << 16 | minor << 8 | patch. Compare it with IOTHUB_VERSION,
+ * which is that of the header.
+ */
+IOTHUB_API
+uint32_t iothub_version(void);
+
+/**
+ * Sends the library's log to fn, for the whole process, in place of what was set before: level 0
+ * nothing, 1 errors, 2 warnings, 3 info, 4 debug, 5 everything. Without this call nothing is logged.
+ * Keys, tokens and payloads are never logged at any level. What fn itself causes is not logged.
+ * free_fn of the receiver before runs when its last call, perhaps on another thread, has returned.
+ *
+ * IOTHUB_E_ARGUMENT: level is not 0 to 5, or fn is NULL while level is not 0.
+ */
+IOTHUB_API
+iothub_status_t iothub_log_to(int32_t level,
+                              iothub_log_fn fn,
+                              void *user_data,
+                              iothub_free_fn free_fn);
+
+/**
+ * A message with a copy of the len bytes at data. Free it with iothub_message_free.
+ */
+IOTHUB_API iothub_status_t iothub_message_new(const void *data, size_t len, iothub_message_t **out);
+
+/**
+ * Frees a message that iothub_message_new made; nothing for NULL. Not for the message that a callback
+ * was given.
+ */
+IOTHUB_API
+void iothub_message_free(iothub_message_t *message);
+
+/**
+ * Sets one of IOTHUB_MESSAGE_ID ... IOTHUB_INTERFACE_ID, in place of an earlier value.
+ *
+ * IOTHUB_E_ARGUMENT: an unknown field, or a value that is empty or breaks the field's rule.
+ */
+IOTHUB_API
+iothub_status_t iothub_message_set_field(iothub_message_t *message,
+                                         iothub_field_t field,
+                                         const char *value);
+
+/**
+ * Sets a property of the application, in place of an earlier value; the order in which names were
+ * first set is kept. A value of NULL is a property without a value, which is not the empty text.
+ *
+ * IOTHUB_E_ARGUMENT: the name is empty, begins with '$', or is one that IoT Hub writes itself.
+ */
+IOTHUB_API
+iothub_status_t iothub_message_set_property(iothub_message_t *message,
+                                            const char *name,
+                                            const char *value);
+
+/**
+ * The body; its length is written to len, if that is not NULL. Borrowed: valid until the message is
+ * freed or, in a callback, until that returns. NULL, and a length of 0, only where message is NULL.
+ */
+IOTHUB_API const void *iothub_message_data(const iothub_message_t *message, size_t *len);
+
+/**
+ * A field's text; NULL where it is absent, unknown, or message is NULL. Borrowed: valid until the
+ * message is changed or freed or, in a callback, until that returns.
+ */
+IOTHUB_API const char *iothub_message_field(const iothub_message_t *message, iothub_field_t field);
+
+/**
+ * The text of a property; NULL where it is absent, has no value, or an argument is NULL. Borrowed as
+ * with iothub_message_field.
+ */
+IOTHUB_API
+const char *iothub_message_property(const iothub_message_t *message,
+                                    const char *name);
+
+/**
+ * How many properties there are; 0 where message is NULL.
+ */
+IOTHUB_API size_t iothub_message_property_count(const iothub_message_t *message);
+
+/**
+ * Name and value of the property with this index, from 0, in the order in which they were set. value
+ * is NULL for a property without a value. Both are borrowed as with iothub_message_field.
+ *
+ * IOTHUB_E_NOT_FOUND: there are not so many.
+ */
+IOTHUB_API
+iothub_status_t iothub_message_property_at(const iothub_message_t *message,
+                                           size_t index,
+                                           const char **name,
+                                           const char **value);
+
+/**
+ * Options with every default. Free them with iothub_options_free.
+ */
+IOTHUB_API iothub_status_t iothub_options_new(iothub_options_t **out);
+
+/**
+ * Frees options, which clients made from them do not need any more; nothing for NULL.
+ */
+IOTHUB_API void iothub_options_free(iothub_options_t *options);
+
+/**
+ * Host, device, module, gateway and credential as the portal prints them: "HostName=...;DeviceId=...;
+ * SharedAccessKey=...". With x509=true the certificate is given by iothub_options_set_x509.
+ *
+ * IOTHUB_E_ARGUMENT names the part that is missing, unknown, given twice, empty or malformed.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_connection_string(iothub_options_t *options,
+                                                     const char *value);
+
+/**
+ * The hub's host name, the device, and the module or NULL.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_identity(iothub_options_t *options,
+                                            const char *host,
+                                            const char *device_id,
+                                            const char *module_id);
+
+/**
+ * The key of the device or module in base64. The library makes tokens of it and renews them.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_sas_key(iothub_options_t *options,
+                                           const char *key_base64);
+
+/**
+ * A token that somebody else made, "SharedAccessSignature sr=...". It serves until it expires.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_sas_token(iothub_options_t *options,
+                                             const char *token);
+
+/**
+ * How long a token that the library makes is good: 10 s to one year, default 3600 s. The connection is
+ * made anew at 85 % of it.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_sas_life_s(iothub_options_t *options,
+                                              uint32_t seconds);
+
+/**
+ * The device's certificate with its chain, and its key (PKCS#8, PKCS#1 or SEC1, not encrypted), both
+ * PEM, instead of a key or token.
+ *
+ * IOTHUB_E_ARGUMENT: one of them cannot be read, or they do not belong together.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_x509(iothub_options_t *options,
+                                        const void *cert_pem,
+                                        size_t cert_len,
+                                        const void *key_pem,
+                                        size_t key_len);
+
+/**
+ * PEM certificates of the authorities that are trusted instead of all others. By default those of the
+ * system and the bundle of the web are.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_trusted_roots(iothub_options_t *options,
+                                                 const void *pem,
+                                                 size_t len);
+
+/**
+ * The host that is dialled, and whose certificate is checked, in place of the hub's.
+ */
+IOTHUB_API iothub_status_t iothub_options_set_gateway(iothub_options_t *options, const char *host);
+
+/**
+ * TCP port, 1 to 65535; default 8883.
+ */
+IOTHUB_API iothub_status_t iothub_options_set_port(iothub_options_t *options, uint16_t port);
+
+/**
+ * The longest silence before the hub is asked whether it lives: 1 to 1177 s, default 60 s.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_keep_alive_s(iothub_options_t *options,
+                                                uint32_t seconds);
+
+/**
+ * How long the hub may take to answer that, and the network to take a byte: 1 to 600 s, default 30 s.
+ * It has to cover the upload of the largest message.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_ping_timeout_s(iothub_options_t *options,
+                                                  uint32_t seconds);
+
+/**
+ * The time for one attempt to connect, from the name lookup to the hub's answer: 1 ms to 600000 ms,
+ * default 30000 ms.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_connect_timeout_ms(iothub_options_t *options,
+                                                      uint32_t timeout_ms);
+
+/**
+ * The wait before the second attempt to reconnect (the first is made at once), and the longest wait:
+ * 10 ms to one hour, defaults 1000 and 120000 ms. Waits double, and are jittered.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_backoff_ms(iothub_options_t *options,
+                                              uint32_t first_ms,
+                                              uint32_t most_ms);
+
+/**
+ * The same for what a person has to cure, such as credentials, certificates and clocks: 10 ms to one
+ * day, defaults 60000 and 600000 ms.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_slow_backoff_ms(iothub_options_t *options,
+                                                   uint32_t first_ms,
+                                                   uint32_t most_ms);
+
+/**
+ * What may wait for the hub: 1 to 65000 messages, default 1000, and 1 KiB to 1 GiB, default 16 MiB.
+ * One more is refused with IOTHUB_E_FULL.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_queue_limits(iothub_options_t *options,
+                                                size_t messages,
+                                                size_t bytes);
+
+/**
+ * Messages that may be sent and not yet acknowledged: 1 to 65000, default 100.
+ */
+IOTHUB_API iothub_status_t iothub_options_set_in_flight(iothub_options_t *options, size_t messages);
+
+/**
+ * How long a message may wait for its acknowledgement before it is given up with IOTHUB_E_EXPIRED: up
+ * to one year. 0, the default, is for ever.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_time_to_live_ms(iothub_options_t *options,
+                                                   uint64_t time_ms);
+
+/**
+ * What the hub publishes as telemetry if the connection ends without a goodbye, at QoS 0 or 1. The
+ * message is copied; its body has at most 65535 bytes.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_will(iothub_options_t *options,
+                                        const iothub_message_t *message,
+                                        int32_t qos);
+
+/**
+ * The Plug and Play model of the device, "dtmi:...".
+ */
+IOTHUB_API iothub_status_t iothub_options_set_model_id(iothub_options_t *options, const char *dtmi);
+
+/**
+ * A client with a copy of the options. Touches no network: set the handlers next, then connect. Free it
+ * with iothub_client_free.
+ *
+ * IOTHUB_E_ARGUMENT: the options give no identity or no credential, or contradict each other.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_new(const iothub_options_t *options,
+                                  iothub_client_t **out);
+
+/**
+ * Closes at once and frees; nothing for NULL. What is unfinished completes with IOTHUB_E_CLOSED; the
+ * handlers are not called any more. When it returns, no callback of this client runs or will run and
+ * every free_fn has run: it waits for a callback that is running (hold no lock that this needs), never
+ * for the network.
+ *
+ * It may be called inside one of the client's own callbacks: pending completions then run inside this
+ * call, and only the callback that called it is left, with its own free_fn after it. Two clients whose
+ * callbacks free each other at the same time wait for ever.
+ */
+IOTHUB_API
+void iothub_client_free(iothub_client_t *client);
+
+/**
+ * Connects, and stays connected until iothub_client_close or iothub_client_free. done: the first
+ * success, or the first refusal by the hub or TLS; after a refusal the trying goes on all the same, as
+ * it does silently while the network is missing.
+ *
+ * IOTHUB_E_STATE: it was called before. IOTHUB_E_CLOSED: the client was closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_connect(iothub_client_t *client,
+                                      iothub_done_fn done,
+                                      void *user_data,
+                                      iothub_free_fn free_fn);
+
+/**
+ * Sends what is queued for up to timeout_ms, then disconnects for good; nothing is accepted from now on.
+ * done: IOTHUB_OK, or IOTHUB_E_TIMEOUT if something was left, which was completed with IOTHUB_E_CLOSED
+ * before. A second call may shorten the time.
+ *
+ * IOTHUB_E_CLOSED: the client has ended already.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_close(iothub_client_t *client,
+                                    uint32_t timeout_ms,
+                                    iothub_done_fn done,
+                                    void *user_data,
+                                    iothub_free_fn free_fn);
+
+/**
+ * Calls fn for each change of the connection, in place of the function before; NULL for none.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_on_status(iothub_client_t *client,
+                                        iothub_status_fn fn,
+                                        void *user_data,
+                                        iothub_free_fn free_fn);
+
+/**
+ * Sends telemetry, at least once. The message is copied: it may be changed, sent again or freed. Works
+ * while disconnected, up to the queue's limits. done: IOTHUB_OK when the hub has acknowledged it;
+ * IOTHUB_E_EXPIRED after its time to live; IOTHUB_E_CLOSED if the client was closed before. Messages are
+ * acknowledged in the order in which they were sent.
+ *
+ * IOTHUB_E_FULL: the queue is at its limit. IOTHUB_E_TOO_LARGE: more than 256 KiB with its properties.
+ * IOTHUB_E_ARGUMENT: a field that this device or module cannot send. IOTHUB_E_CLOSED: the client was
+ * closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_send(iothub_client_t *client,
+                                   const iothub_message_t *message,
+                                   iothub_done_fn done,
+                                   void *user_data,
+                                   iothub_free_fn free_fn);
+
+/**
+ * Calls fn for each cloud-to-device message, in order, in place of the function before. The first call
+ * subscribes. With NULL messages wait for the next function; the hub keeps those that were not
+ * acknowledged.
+ *
+ * IOTHUB_E_UNSUPPORTED: a module, to which the hub sends no such messages.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_on_message(iothub_client_t *client,
+                                         iothub_message_fn fn,
+                                         void *user_data,
+                                         iothub_free_fn free_fn);
+
+/**
+ * Settles a message whose function returned IOTHUB_ACK_LATER; from any thread, at any time. Until then
+ * the hub keeps it, and sends it again, with a new delivery number, after a reconnect.
+ *
+ * IOTHUB_E_NOT_FOUND: it was settled already, or came on an earlier connection.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_ack(iothub_client_t *client,
+                                  uint64_t delivery);
+
+/**
+ * How many operations are unfinished - messages, and the subscription of iothub_client_on_message until
+ * the hub has answered it - and how many bytes they hold.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_queued(const iothub_client_t *client,
+                                     size_t *messages,
+                                     size_t *bytes);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* IOTHUB_MQTT_H */
