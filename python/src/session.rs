@@ -116,7 +116,6 @@ impl Session {
             max_packet: MOST_RECEIVED,
             resubscribe: false,
             pipelined: true,
-            ..Settings::default()
         };
         Self { session: Mutex::new(mqtt::Session::new(settings, Instant::now())), link: Mutex::new(None) }
     }

@@ -162,7 +162,8 @@ class Certificates:
     def __init__(self, directory: Path) -> None:
         self.ca, ca_key = directory / "ca.pem", directory / "ca.key"
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", self.ca, "-subj", "/CN=test root")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        openssl("req", "-x509", *curve, *usage, "-keyout", ca_key, "-out", self.ca, "-subj", "/CN=test root")
         self.issue = lambda name, extension: self._issue(directory, ca_key, name, extension)
         self.server, self.server_key = self.issue("server", "subjectAltName=DNS:localhost")
         self.client, self.client_key = self.issue("client", "extendedKeyUsage=clientAuth")
@@ -176,7 +177,9 @@ class Certificates:
     def _issue(self, directory: Path, ca_key: Path, name: str, extension: str) -> tuple[Path, Path]:
         key, request, certificate = (directory / f"{name}.{end}" for end in ("key", "csr", "pem"))
         extensions = directory / f"{name}.ext"
-        extensions.write_text(f"basicConstraints=CA:FALSE\n{extension}\n")
+        extensions.write_text(
+            f"basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n{extension}\n"
+        )
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         openssl("req", *curve, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         openssl(

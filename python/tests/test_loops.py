@@ -122,7 +122,9 @@ def test_start_and_stop(broker: Broker) -> None:
     client.disconnect()
     recorder.wait("disconnect")
     client.loop_stop()
-    assert not any(thread.is_alive() for thread in recorder.threads)
+    for thread in recorder.threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
     assert recorder.order.count("connect") == 1
 
 
@@ -217,7 +219,11 @@ client.connect("localhost", {port})
 def start(path: Path, port: int, rest: str) -> Iterator[subprocess.Popen[str]]:
     path.write_text(PROGRAM.format(port=port) + rest)
     program = subprocess.Popen(
-        [sys.executable, path], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        # Newer Pythons warn of a fork while threads run.
+        [sys.executable, "-W", "ignore::DeprecationWarning", path],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     with program:
         try:

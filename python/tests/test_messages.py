@@ -34,6 +34,16 @@ def test_writes_need_no_loop(hub: Hub) -> None:
     assert end["code"] != "lost"
 
 
+def test_an_acknowledgement_counts_while_the_server_closes(hub: Hub) -> None:
+    device = hub.device()
+    client = device_client(hub, device)
+    client.connect(hub.host, hub.port)
+    until(client.is_connected, client.loop)
+    info = client.publish(f"devices/{device}/messages/events/", "last", 1)
+    client.disconnect()
+    assert info.is_published()
+
+
 @pytest.mark.parametrize("qos", [0, 1])
 def test_a_thread_writes_what_another_publishes(hub: Hub, qos: int) -> None:
     device = hub.device()
