@@ -1,5 +1,6 @@
 # make demo, make test: what the README promises. make bench, make soak: longer. make install: for C.
-SHELL := /bin/bash -o pipefail
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := $(CURDIR)/.venv
 PYTHON ?= python3
