@@ -1,9 +1,11 @@
 # make demo, make test: what the README promises. make bench, make soak: longer. make install: for C.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := $(CURDIR)/.venv
 PYTHON ?= python3
 TOOLS := $(CURDIR)/.tools
+LOGS := $(TARGET)/test-logs
 CARGO_C := 0.10.24+cargo-0.98.0
 # Each built apart: cargo unites the features of what is built together, and the bench asks more of the codec.
 RUST := --workspace --exclude iothub-bench --exclude iothub-mqtt-python
@@ -16,8 +18,10 @@ demo: $(VENV)/installed system-packages
 		-L$(TARGET)/debug -Wl,-rpath,$(TARGET)/debug -liothub_mqtt -lpthread
 	$(PYTHON) examples/demo.py $(TARGET)/debug/iothub-emulator $(TARGET)/debug/telemetry $(VENV)/bin/python
 
-test: lint rust python c-packages
-	@echo "all tests passed"
+test: lint rust python c-packages demo
+	@cat $(LOGS)/*.log | awk '/^test result:/ { passed += $$4; failed += $$6 } \
+		/^[0-9]+ passed.* in [0-9.]+s/ { passed += $$1 } \
+		END { print passed " passed, " failed + 0 " failed" }'
 
 lint: system-packages
 	cargo fmt --all --check
@@ -25,12 +29,15 @@ lint: system-packages
 	cargo clippy --package iothub-bench --package iothub-mqtt-python --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS=--deny=warnings cargo doc --package iothub-mqtt --package iothub-emulator --no-deps --locked
 
-rust: system-packages $(VENV)/installed
-	IOTHUB_PYTHON=$(VENV)/bin/python cargo test $(RUST) --locked
-	cargo test --package iothub-bench --locked
+rust: system-packages
+	@mkdir -p $(LOGS)
+	cargo test $(RUST) --locked 2>&1 | tee $(LOGS)/rust.log
+	cargo test --package iothub-bench --locked 2>&1 | tee $(LOGS)/bench.log
 
 python: $(VENV)/installed
-	$(MAKE) -C python test TARGET=$(TARGET) VENV=$(VENV)
+	@mkdir -p $(LOGS)
+	cargo build --package iothub-emulator --locked
+	$(MAKE) -C python test TARGET=$(TARGET) VENV=$(VENV) 2>&1 | tee $(LOGS)/python.log
 
 # The library as a distribution would install it, and programs built against that.
 c-packages: cargo-c
@@ -39,8 +46,8 @@ c-packages: cargo-c
 bench:
 	$(MAKE) -C bench
 
-soak: system-packages $(VENV)/installed
-	IOTHUB_SOAK=1 IOTHUB_PYTHON=$(VENV)/bin/python PROPTEST_CASES=200000 \
+soak: system-packages
+	IOTHUB_SOAK=1 PROPTEST_CASES=200000 \
 		cargo test $(RUST) --locked -- --nocapture
 
 header:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import threading
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from ._native import Fault, Session, Tls
 from .tls import tls_error
+from .wakeup import is_ready
 
 _CHUNK = 65_536
 
@@ -65,10 +65,7 @@ class DescriptorCarrier:
             if self._session.is_secured():
                 return
             left = deadline - time.monotonic()
-            events = select.POLLIN | (select.POLLOUT if self._session.want_write() else 0)
-            poller = select.poll()
-            poller.register(self.socket, events)
-            if left <= 0 or not poller.poll(left * 1000):
+            if not is_ready(self.socket, left, self._session.want_write()):
                 raise TimeoutError("The handshake operation timed out")
             self._session.read()
 

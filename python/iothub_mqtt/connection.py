@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
+import time
 from socket import socket as Socket
 from typing import Any
 
 from ._native import Fault, Tls
+from .admission import check_peer
 from .carrier import Carrier, DescriptorCarrier, SslCarrier
 from .constants import MQTT_CLEAN_START_FIRST_ONLY
 from .dispatch import Dispatch
@@ -17,7 +18,13 @@ from .enums import ConnectionState, LogLevel, MQTTErrorCode
 from .options import _checked_keepalive
 from .process import watch
 from .properties import Properties
-from .wakeup import Wakeup
+from .wakeup import Wakeup, is_ready
+
+OVER = (ConnectionState.MQTT_CS_DISCONNECTING, ConnectionState.MQTT_CS_DISCONNECTED)
+"""The states of a client that does not want to be connected."""
+
+# How long the server may take to close after DISCONNECT, in seconds.
+_LINGER = 1.0
 
 _FAULTS = {
     "keep_alive": MQTTErrorCode.MQTT_ERR_KEEPALIVE,
@@ -106,30 +113,42 @@ class Connection(Dispatch):
 
     def reconnect(self) -> MQTTErrorCode:
         """Open the connection again, or for the first time. Raises as `connect` does."""
+        return self._establish(even_if_over=True)
+
+    def _establish(self, even_if_over: bool) -> MQTTErrorCode:
         self._check_process()
         if not self._host:
             raise ValueError("Invalid host.")
         if self._port <= 0:
             raise ValueError("Invalid port number.")
+        if self._transport != "tcp":
+            raise ValueError(f"transport: {self._transport!r} is not available yet")
         self._apply_policy()
-        self._check_peer()
+        check_peer(self._host, self._port, self._tls, self._policy, self._will)
         self._call("on_pre_connect")
         self._drop_connection()
         with self._opening:
-            if self._carrier is not None:
-                # Another thread was faster.
-                return MQTTErrorCode.MQTT_ERR_SUCCESS
-            self._state = ConnectionState.MQTT_CS_CONNECTING
+            with self._lock:
+                if self._carrier is not None:
+                    # Another thread was faster.
+                    return MQTTErrorCode.MQTT_ERR_SUCCESS
+                if self._state in OVER and not even_if_over:
+                    return MQTTErrorCode.MQTT_ERR_NO_CONN
+                self._state = ConnectionState.MQTT_CS_CONNECTING
             try:
                 carrier = self._open()
             except BaseException:
-                if self._state is ConnectionState.MQTT_CS_CONNECTING:
-                    self._state = ConnectionState.MQTT_CS_CONNECTION_LOST
+                with self._lock:
+                    if self._state is ConnectionState.MQTT_CS_CONNECTING:
+                        self._state = ConnectionState.MQTT_CS_CONNECTION_LOST
                 self._wakeup.set()
                 raise
-            self._carrier = carrier
             self._is_registered = False
-        self._wakeup.set()
+            with self._lock:
+                self._carrier = carrier
+                if self._state is not ConnectionState.MQTT_CS_CONNECTING:
+                    # disconnect() was called meanwhile: CONNECT goes out, and DISCONNECT behind it.
+                    self._state = ConnectionState.MQTT_CS_DISCONNECTING
         self._log(
             LogLevel.MQTT_LOG_DEBUG,
             "sending CONNECT (clean session %d, keep-alive %d s, client id %r)",
@@ -138,29 +157,7 @@ class Connection(Dispatch):
             self._client_id.decode(),
         )
         self._call("on_socket_open", carrier.socket)
-        if self._state is not ConnectionState.MQTT_CS_CONNECTING:
-            # disconnect() was called meanwhile; CONNECT and DISCONNECT go out as they are.
-            self._state = ConnectionState.MQTT_CS_DISCONNECTING
         return self._kick()
-
-    def _check_peer(self) -> None:
-        """Refuse what must not leave this machine unprotected. Raises ValueError."""
-        if self._transport != "tcp":
-            raise ValueError(f"transport: {self._transport!r} is not available yet")
-        if self._tls is None and not _is_loopback(self._host, self._port):
-            raise ValueError(
-                f"{self._host}: call tls_set() first; plain TCP is for loopback addresses alone, "
-                "because it shows the password to everybody on the way"
-            )
-        if self._policy is None:
-            return
-        if isinstance(self._tls, ssl.SSLContext) and not (
-            self._tls.verify_mode == ssl.CERT_REQUIRED and self._tls.check_hostname
-        ):
-            raise ValueError("an IoT Hub's certificate and host name must be verified")
-        if self._will is not None:
-            topic, payload, qos, _ = self._will
-            self._policy.check_publish(topic, qos, len(payload))
 
     def _open(self) -> Carrier:
         timeout = self._connect_timeout
@@ -241,6 +238,7 @@ class Connection(Dispatch):
         except Fault as fault:
             return self._fail(carrier, fault)
         if self._session.is_finished() and not carrier.want_write():
+            self._linger(carrier)
             self._close(carrier, MQTTErrorCode.MQTT_ERR_SUCCESS)
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         self._register_write(carrier)
@@ -258,7 +256,9 @@ class Connection(Dispatch):
             self._session.timer()
         except Fault as fault:
             return self._fail(carrier, fault)
-        return self._kick() if carrier.want_write() else MQTTErrorCode.MQTT_ERR_SUCCESS
+        if not self._loops and carrier.want_write():
+            return self._kick()
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _kick(self) -> MQTTErrorCode:
         """Have what was queued written: by whoever loops, else here."""
@@ -290,14 +290,32 @@ class Connection(Dispatch):
         self._check_process()
         if reasoncode is not None or properties is not None:
             raise ValueError("reasoncode and properties: IoT Hub and this client speak MQTT 3.1.1")
-        if self._carrier is None:
-            self._state = ConnectionState.MQTT_CS_DISCONNECTED
+        with self._lock:
+            is_open = self._carrier is not None
+            self._state = (
+                ConnectionState.MQTT_CS_DISCONNECTING if is_open else ConnectionState.MQTT_CS_DISCONNECTED
+            )
+        if not is_open:
             self._wakeup.set()
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         self._log(LogLevel.MQTT_LOG_DEBUG, "sending DISCONNECT")
-        self._state = ConnectionState.MQTT_CS_DISCONNECTING
         self._kick()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _linger(self, carrier: Carrier) -> None:
+        """Let the server close first, for a while.
+
+        To close a socket with bytes unread resets the connection, which may take with it what the
+        server has not read; TLS 1.3 servers send bytes that nobody asked for.
+        """
+        # A loop that is not ours must not be held up.
+        until = time.monotonic() + (0 if self.on_socket_register_write is not None else _LINGER)
+        try:
+            carrier.read()
+            while is_ready(carrier.socket, until - time.monotonic()):
+                carrier.read()
+        except Fault:
+            pass  # the end that was waited for
 
     def _fail(self, carrier: Carrier, fault: Fault) -> MQTTErrorCode:
         cause, detail = fault.args
@@ -317,12 +335,12 @@ class Connection(Dispatch):
                 return rc
             self._carrier = None
         self._release(carrier)
-        leaving = (ConnectionState.MQTT_CS_DISCONNECTING, ConnectionState.MQTT_CS_DISCONNECTED)
-        if self._state in leaving:
-            self._state = ConnectionState.MQTT_CS_DISCONNECTED
-            rc = MQTTErrorCode.MQTT_ERR_SUCCESS
-        else:
-            self._state = ConnectionState.MQTT_CS_CONNECTION_LOST
+        with self._lock:
+            if self._state in OVER:
+                self._state = ConnectionState.MQTT_CS_DISCONNECTED
+                rc = MQTTErrorCode.MQTT_ERR_SUCCESS
+            else:
+                self._state = ConnectionState.MQTT_CS_CONNECTION_LOST
         self._wakeup.set()
         self._collect((8, rc))
         self._dispatch()
@@ -363,12 +381,3 @@ class Connection(Dispatch):
         carrier = getattr(self, "_carrier", None)
         if carrier is not None and not self._process.is_forked():
             carrier.close()
-
-
-def _is_loopback(host: str, port: int) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        pass
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return all(ipaddress.ip_address(address[4][0]).is_loopback for address in found)

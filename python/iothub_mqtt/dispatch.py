@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Literal, Union
 
@@ -218,6 +219,15 @@ class Dispatch(Options):
         with self._lock:
             self._filtered[sub] = callback
             self._has_filtered = True
+
+    def topic_callback(self, sub: str) -> Callable[[CallbackOnMessage], CallbackOnMessage]:
+        """Return a decorator that does `message_callback_add`."""
+
+        def add(callback: CallbackOnMessage) -> CallbackOnMessage:
+            self.message_callback_add(sub, callback)
+            return callback
+
+        return add
 
     def message_callback_remove(self, sub: str) -> None:
         """Undo `message_callback_add`; a filter that is not known is no error."""

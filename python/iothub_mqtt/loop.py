@@ -6,10 +6,9 @@ import threading
 import time
 from typing import Any
 
-from .connection import Connection
+from .connection import OVER, Connection
 from .enums import ConnectionState, LogLevel, MQTTErrorCode
 
-_OVER = (ConnectionState.MQTT_CS_DISCONNECTING, ConnectionState.MQTT_CS_DISCONNECTED)
 # How long the end of the interpreter waits for a loop that is in a callback, in seconds.
 _EXIT_WAIT = 1.0
 
@@ -72,7 +71,7 @@ class Loop(Connection):
                 self._attempt(must=not retry_first)
             while True:
                 rc = self._serve(timeout, stop)
-                if stop.is_set() or self._state in _OVER:
+                if stop.is_set() or self._state in OVER:
                     return MQTTErrorCode.MQTT_ERR_SUCCESS
                 if self._opening.locked():
                     # Another thread connects; it says when it is done.
@@ -86,7 +85,7 @@ class Loop(Connection):
                 elif self._carrier is None:
                     if self._state is not ConnectionState.MQTT_CS_CONNECT_ASYNC:
                         self._pause(stop)
-                    if not stop.is_set() and self._state not in _OVER:
+                    if not stop.is_set() and self._state not in OVER:
                         self._attempt(must=False)
 
     def _serve(self, timeout: float, stop: threading.Event) -> MQTTErrorCode:
@@ -103,7 +102,7 @@ class Loop(Connection):
         if self._carrier is not None or self._opening.locked():
             return
         try:
-            self.reconnect()
+            self._establish(even_if_over=False)
         except OSError as error:
             self._log(LogLevel.MQTT_LOG_WARNING, "could not connect: %s", error)
             self._call("on_connect_fail")
@@ -113,7 +112,7 @@ class Loop(Connection):
     def _pause(self, stop: threading.Event) -> None:
         """Wait before the next attempt, unless there is nothing to wait for any more."""
         until = time.monotonic() + self._backoff.next()
-        while not stop.is_set() and self._state not in _OVER and self._carrier is None:
+        while not stop.is_set() and self._state not in OVER and self._carrier is None:
             left = until - time.monotonic()
             if left <= 0:
                 break
@@ -148,6 +147,9 @@ class Loop(Connection):
         if thread is not threading.current_thread():
             thread.join()
             self._thread = None
+            # What was queued after its last look.
+            if self.want_write():
+                self._kick()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _leave(self) -> None:

@@ -7,6 +7,13 @@ import select
 import socket
 
 
+def is_ready(sock: socket.socket, timeout: float, write: bool = False) -> bool:
+    """Wait at most `timeout` seconds for `sock` to be readable, or writable if `write`."""
+    poller = select.poll()
+    poller.register(sock, select.POLLIN | (select.POLLOUT if write else 0))
+    return bool(poller.poll(math.ceil(max(timeout, 0) * 1000)))
+
+
 class Wakeup:
     """Makes the thread that waits in `wait` look again. Any thread may call `set`."""
 

@@ -1,7 +1,7 @@
 //! One MQTT session and the connection that carries it, behind verbs that never wait.
 
 use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,7 +9,6 @@ use iothub_mqtt::io::{self, Carrier, Queues, Wire};
 use iothub_mqtt::mqtt::{self, Connect, Delivery, Drain, Limits, Publish, QoS, Settings, State, Will};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::failure::{Fault, fault, refusal, wrong_carrier};
@@ -37,9 +36,22 @@ pub(crate) struct Session {
     link: Mutex<Option<Link>>,
 }
 
+/// Runs `action` on what `mutex` guards.
+///
+/// The lock is waited for without the interpreter, and is free again before the interpreter is
+/// taken back: a thread that held it and waited for the interpreter would block the one that has
+/// the interpreter and waits for the lock.
+fn under<T: Send, R: Send>(py: Python<'_>, mutex: &Mutex<T>, action: impl FnOnce(&mut T) -> R + Send) -> R {
+    match mutex.try_lock() {
+        Ok(mut guarded) => action(&mut guarded),
+        Err(TryLockError::Poisoned(poisoned)) => action(&mut poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => py.detach(|| action(&mut sound(mutex))),
+    }
+}
+
 /// What a poisoned lock guards is sound: nothing that can panic runs under it half-way.
-fn sound<'a, T>(guard: Result<MutexGuard<'a, T>, PoisonError<MutexGuard<'a, T>>>) -> MutexGuard<'a, T> {
-    guard.unwrap_or_else(PoisonError::into_inner)
+fn sound<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// 0 stands for "no limit", as in paho.
@@ -62,12 +74,13 @@ fn quality(qos: u8) -> PyResult<QoS> {
 }
 
 impl Session {
-    fn locked(&self, py: Python<'_>) -> MutexGuard<'_, mqtt::Session<()>> {
-        sound(self.session.lock_py_attached(py))
+    fn session<R: Send>(&self, py: Python<'_>, action: impl FnOnce(&mut mqtt::Session<()>) -> R + Send) -> R {
+        under(py, &self.session, action)
     }
 
-    fn link(&self, py: Python<'_>) -> MutexGuard<'_, Option<Link>> {
-        sound(self.link.lock_py_attached(py))
+    /// Runs `action` on the open connection, if there is one.
+    fn link<R: Send>(&self, py: Python<'_>, action: impl FnOnce(&mut Wire) -> R + Send) -> Option<R> {
+        under(py, &self.link, |link| link.as_mut().map(|link| action(&mut link.wire)))
     }
 
     /// Runs `verb` on the wire without the interpreter.
@@ -77,7 +90,7 @@ impl Session {
         verb: impl FnOnce(&mut Wire, &Mutex<mqtt::Session<()>>) -> Result<R, io::Fault> + Send,
     ) -> PyResult<R> {
         let outcome = py.detach(|| {
-            let mut link = sound(self.link.lock());
+            let mut link = sound(&self.link);
             link.as_mut().map(|link| verb(&mut link.wire, &self.session))
         });
         match outcome {
@@ -87,7 +100,7 @@ impl Session {
     }
 
     fn replace_link(&self, py: Python<'_>, link: Option<Link>) {
-        let old = std::mem::replace(&mut *self.link(py), link);
+        let old = under(py, &self.link, |slot| std::mem::replace(slot, link));
         // Its socket object may run Python code when it goes, so not under the lock.
         drop(old);
     }
@@ -103,20 +116,20 @@ impl Session {
             max_packet: MOST_RECEIVED,
             resubscribe: false,
             pipelined: true,
-            ..Settings::default()
         };
         Self { session: Mutex::new(mqtt::Session::new(settings, Instant::now())), link: Mutex::new(None) }
     }
 
     /// Messages that may be sent and not acknowledged, and that may wait; 0 is no limit.
     fn set_limits(&self, py: Python<'_>, in_flight: usize, queued: usize) {
-        self.locked(py).set_limits(limits(in_flight, queued));
+        self.session(py, |session| session.set_limits(limits(in_flight, queued)));
     }
 
     /// Queues a message; returns its packet id. Raises ValueError or Refused, with nothing queued.
     fn publish(&self, py: Python<'_>, topic: &str, payload: &[u8], qos: u8, retain: bool) -> PyResult<u16> {
         let publish = Publish { topic, payload, qos: quality(qos)?, retain };
-        self.locked(py).publish(&publish, None, ()).map_err(|refused| refusal(&refused.error))
+        self.session(py, |session| session.publish(&publish, None, ()))
+            .map_err(|refused| refusal(&refused.error))
     }
 
     /// Queues a SUBSCRIBE of pairs of filter and QoS; returns its packet id.
@@ -125,18 +138,19 @@ impl Session {
             .into_iter()
             .map(|(filter, qos)| Ok((filter, quality(qos)?)))
             .collect::<PyResult<Vec<_>>>()?;
-        self.locked(py).subscribe(filters, ()).map_err(|refused| refusal(&refused.error))
+        self.session(py, |session| session.subscribe(filters, ())).map_err(|refused| refusal(&refused.error))
     }
 
     /// Queues an UNSUBSCRIBE; returns its packet id.
     fn unsubscribe(&self, py: Python<'_>, filters: Vec<String>) -> PyResult<u16> {
-        self.locked(py).unsubscribe(filters, ()).map_err(|refused| refusal(&refused.error))
+        self.session(py, |session| session.unsubscribe(filters, ()))
+            .map_err(|refused| refusal(&refused.error))
     }
 
     /// Acknowledges a received message by its delivery number. Raises Refused if that was done
     /// before, or if the message came on an earlier connection.
     fn acknowledge(&self, py: Python<'_>, delivery: u64) -> PyResult<()> {
-        self.locked(py).acknowledge(Delivery(delivery)).map_err(|e| refusal(&e))
+        self.session(py, |session| session.acknowledge(Delivery(delivery))).map_err(|e| refusal(&e))
     }
 
     /// Uses a connected, non-blocking socket, which must stay open until `detach`.
@@ -176,29 +190,26 @@ impl Session {
 
     /// Adds bytes that came; none means that no more will come.
     fn feed(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        let mut link = self.link(py);
-        let queues = link.as_mut().and_then(|link| link.wire.queues()).ok_or_else(wrong_carrier)?;
-        queues.incoming.extend_from_slice(bytes);
-        queues.ended |= bytes.is_empty();
-        Ok(())
+        let fed = self.link(py, |wire| {
+            wire.queues().map(|queues| {
+                queues.incoming.extend_from_slice(bytes);
+                queues.ended |= bytes.is_empty();
+            })
+        });
+        fed.flatten().ok_or_else(wrong_carrier)
     }
 
     /// Takes the bytes that are to go.
     fn fetch<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut link = self.link(py);
-        let queues = link.as_mut().and_then(|link| link.wire.queues()).ok_or_else(wrong_carrier)?;
-        let bytes = queues.outgoing.split();
-        drop(link);
-        Ok(PyBytes::new(py, &bytes))
+        let bytes = self.link(py, |wire| wire.queues().map(|queues| queues.outgoing.split()));
+        bytes.flatten().map(|bytes| PyBytes::new(py, &bytes)).ok_or_else(wrong_carrier)
     }
 
     /// Lets go of the socket or the queues. What is not acknowledged waits for the next connection.
     fn detach(&self, py: Python<'_>) {
-        if let Some(link) = self.link(py).as_mut() {
-            link.wire.shut();
-        }
+        self.link(py, Wire::shut);
         self.replace_link(py, None);
-        self.locked(py).stop();
+        self.session(py, mqtt::Session::stop);
     }
 
     /// Queues CONNECT. Raises ValueError for what MQTT does not allow in it.
@@ -222,12 +233,12 @@ impl Session {
             None => None,
         };
         let connect = Connect { client_id, clean_session, keep_alive, username, password, will };
-        self.locked(py).start(&connect, Instant::now()).map_err(|e| refusal(&e))
+        self.session(py, |session| session.start(&connect, Instant::now())).map_err(|e| refusal(&e))
     }
 
     /// Queues DISCONNECT; messages that wait are not sent before it.
     fn disconnect(&self, py: Python<'_>) {
-        self.locked(py).disconnect(Drain::Now);
+        self.session(py, |session| session.disconnect(Drain::Now));
     }
 
     /// Moves what has come. Returns whether there may be more. Raises Fault.
@@ -247,43 +258,41 @@ impl Session {
 
     /// Whether `write` has something to do once the carrier takes it.
     fn want_write(&self, py: Python<'_>) -> bool {
-        let mut link = self.link(py);
-        link.as_mut().is_some_and(|link| {
-            link.wire.queues().is_some_and(|queues| !queues.outgoing.is_empty())
-                || link.wire.want(&self.session).write
-        })
+        let wanted = self.link(py, |wire| {
+            wire.queues().is_some_and(|queues| !queues.outgoing.is_empty()) || wire.want(&self.session).write
+        });
+        wanted.unwrap_or(false)
     }
 
     /// Seconds from now until `timer` has something to do, or None.
     fn deadline(&self, py: Python<'_>) -> Option<f64> {
-        let link = self.link(py);
-        let at = link.as_ref()?.wire.deadline(&self.session)?;
+        let at = self.link(py, |wire| wire.deadline(&self.session)).flatten()?;
         Some(at.saturating_duration_since(Instant::now()).as_secs_f64())
     }
 
     /// Whether TLS has verified the peer, or there is no TLS.
     fn is_secured(&self, py: Python<'_>) -> bool {
-        self.link(py).as_ref().is_some_and(|link| link.wire.is_secured())
+        self.link(py, |wire| wire.is_secured()).unwrap_or(false)
     }
 
     /// Whether DISCONNECT has been written.
     fn is_finished(&self, py: Python<'_>) -> bool {
-        self.locked(py).state() == State::Finished
+        self.session(py, |session| session.state()) == State::Finished
     }
 
     /// The code of the CONNACK that refused this connection.
     fn refused(&self, py: Python<'_>) -> Option<u8> {
-        self.link(py).as_ref().and_then(|link| link.wire.refused())
+        self.link(py, |wire| wire.refused()).flatten()
     }
 
     /// Operations that have not completed.
     fn queued(&self, py: Python<'_>) -> usize {
-        self.locked(py).queued().0
+        self.session(py, |session| session.queued().0)
     }
 
     /// What has happened, oldest first.
     fn take_events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let events = self.locked(py).take_events();
+        let events = self.session(py, mqtt::Session::take_events);
         let list = PyList::empty(py);
         for event in events {
             list.append(event::tuple(py, event)?)?;

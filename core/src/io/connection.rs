@@ -261,7 +261,7 @@ impl Connection {
                     self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from)))
                 }
                 Event::Message(message) => {
-                    self.shared.strand.expect(&message);
+                    self.shared.strand.await_handler(&message);
                     self.jobs.push_back(Job::Message(message));
                 }
                 Event::Connected { .. } => {

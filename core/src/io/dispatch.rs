@@ -127,7 +127,7 @@ impl Strand {
     }
 
     /// Counts a message that is about to be pushed.
-    pub(super) fn expect(&self, message: &Message) {
+    pub(super) fn await_handler(&self, message: &Message) {
         self.backlog.fetch_add(weight(message), Ordering::Relaxed);
     }
 
