@@ -107,7 +107,6 @@ static inline void on_free(void *user_data) {
     pthread_mutex_unlock(&(record)->lock);                                                          \
   } while (0)
 
-#define DONE on_done
 #define CLOSURE(record) on_done, (record), on_free
 
 /* What the runner gives each program. */

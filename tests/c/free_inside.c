@@ -62,6 +62,19 @@ static void release(void *user_data) {
   }
 }
 
+/* Goes on until another thread is inside iothub_client_free, which waits for this. */
+static void uses_the_client(iothub_status_t result, const char *detail, void *user_data) {
+  iothub_message_t *m = message_of("m");
+  iothub_status_t status;
+  (void)result, (void)detail;
+  on_done(IOTHUB_OK, "", trigger);
+  do status = iothub_client_send(client, m, NULL, NULL, NULL);
+  while (status == IOTHUB_OK || status == IOTHUB_E_FULL);
+  CHECK(status == IOTHUB_E_CLOSED);
+  iothub_message_free(m);
+  on_done(IOTHUB_OK, "", user_data);
+}
+
 static void others_status(iothub_state_t state, iothub_cause_t cause, iothub_status_t why, const char *detail,
                           void *user_data) {
   (void)cause, (void)why, (void)detail, (void)user_data;
@@ -89,6 +102,11 @@ int main(void) {
     OK(iothub_client_connect(client, CLOSURE(done)));
     end_it(0, 0);
     CHECK(done->calls == 1 && done->frees == 1);
+  } else if (armed("while a callback runs")) {
+    OK(iothub_client_connect(client, uses_the_client, done, on_free));
+    WAIT(trigger, trigger->calls == 1);
+    iothub_client_free(client);
+    CHECK(done->calls == 1 && done->frees == 1 && status->frees == 1 && message->frees == 1);
   } else if (armed("after close")) {
     record_t *closed = record_new();
     connect_now(client);

@@ -60,6 +60,7 @@ fn free_inside() {
         "free_fn",
         "before",
         "while connecting",
+        "while a callback runs",
         "during close",
         "after close",
         "another client",
