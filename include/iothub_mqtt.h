@@ -762,7 +762,8 @@ iothub_status_t iothub_client_close(iothub_client_t *client,
                                     iothub_free_fn free_fn);
 
 /**
- * Calls fn for each change of the connection, in place of the function before; NULL for none.
+ * Calls fn for each change of the connection, in place of the function before, whose free_fn runs when
+ * it is not running; NULL for none. Once the client has ended fn is not kept, and free_fn runs at once.
  */
 IOTHUB_API
 iothub_status_t iothub_client_on_status(iothub_client_t *client,
@@ -788,8 +789,8 @@ iothub_status_t iothub_client_send(iothub_client_t *client,
                                    iothub_free_fn free_fn);
 
 /**
- * Calls fn for each cloud-to-device message, in order, in place of the function before. The first call
- * subscribes. With NULL messages wait for the next function; the hub keeps those that were not
+ * Calls fn for each cloud-to-device message, in order, in place of the function before, as
+ * iothub_client_on_status does. The first call subscribes. With NULL messages wait for the next function; the hub keeps those that were not
  * acknowledged.
  *
  * IOTHUB_E_UNSUPPORTED: a module, to which the hub sends no such messages.
