@@ -52,9 +52,10 @@ impl Connection {
         let orders = lock(&self.shared.orders);
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
         let queued = lock(&self.shared.session).queued().0;
-        let done = match self.phase {
+        let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
-            Phase::Open(_) => now >= until,
+            // Before TLS is up nothing was said that calls for a goodbye.
+            Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_secured(),
             Phase::Idle => true,
             Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
         };
