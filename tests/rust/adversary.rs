@@ -258,18 +258,20 @@ fn neither_the_log_nor_debug_shows_a_secret() {
     }
 }
 
-fn publish_without_end(client: MqttClient) {
-    let next = client.clone();
+/// Each message calls for the next when it is done.
+fn publish_without_end(client: MqttClient, count: Arc<AtomicUsize>) {
+    let (next, counter) = (client.clone(), Arc::clone(&count));
     let done = Completion::new(move |result| {
+        counter.fetch_add(1, Ordering::SeqCst);
         if result.is_ok() {
-            publish_without_end(next);
+            publish_without_end(next, counter);
         }
     });
     let publish = Publish { topic: "t", payload: b"x", qos: QoS::AtMostOnce, retain: false };
     drop(client.publish_with(&publish, done));
 }
 
-/// Each message calls for the next, so there is always something to write; the answers are read nevertheless.
+/// There is always something to write; the answers are read nevertheless.
 #[test]
 fn a_flood_of_messages_does_not_drown_the_answers() {
     let broker = Mosquitto::start();
@@ -282,10 +284,15 @@ fn a_flood_of_messages_does_not_drown_the_answers() {
     runtime.block_on(async {
         let answers = async {
             client.connect().unwrap().await.unwrap();
-            publish_without_end(client.clone());
+            let count = Arc::<AtomicUsize>::default();
+            publish_without_end(client.clone(), Arc::clone(&count));
             let filters = vec![("other".to_owned(), QoS::AtLeastOnce)];
             let answer = tokio::time::timeout(Duration::from_secs(10), client.subscribe(filters).unwrap());
             answer.await.expect("the SUBACK was never read").unwrap();
+            let count = count.load(Ordering::SeqCst);
+            println!("{count} messages before the answer");
+            // With all packet ids used the flood would have ended by itself.
+            assert!(count < 60_000, "{count} messages before the answer");
         };
         tokio::select! {
             () = answers => {}
