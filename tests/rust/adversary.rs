@@ -203,6 +203,31 @@ fn a_crowd_of_clients_needs_few_threads() {
     }
 }
 
+/// Its own callbacks may be waiting for a thread of the same pool.
+#[test]
+fn a_callback_may_free_another_client_that_is_busy() {
+    let local = Local::with(Options::default().device("one").device("two"));
+    let (one, two) = (Recorded::connected(local.config("one")), Recorded::connected(local.config("two")));
+    let (entered, inside) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let hold = Completion::new(move |_| {
+        entered.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    two.client.send_with(&Message::new("m"), hold).unwrap();
+    inside.recv_timeout(PATIENCE).unwrap();
+    let (sender, freed) = mpsc::channel();
+    let other = two.client.clone();
+    let free = Completion::new(move |_| {
+        release.send(()).unwrap();
+        other.free();
+        sender.send(()).unwrap();
+    });
+    one.client.send_with(&Message::new("m"), free).unwrap();
+    freed.recv_timeout(PATIENCE).unwrap();
+    wait(one.client.send(&Message::new("still here")).unwrap()).unwrap();
+}
+
 struct Capture(Mutex<String>);
 static LOG: Capture = Capture(Mutex::new(String::new()));
 

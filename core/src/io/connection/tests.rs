@@ -199,3 +199,33 @@ fn no_deadline_survives_the_turn_that_it_calls_for() {
     }
     assert_eq!(rig.shared.queued().0, 1);
 }
+
+#[test]
+fn a_renewal_with_a_server_that_acknowledges_nothing_ends_in_time_and_sends_again() {
+    let mut rig = Rig::new(Some(Duration::from_secs(8)));
+    let mut server = rig.greeted();
+    rig.says(&mut server, &CONNACK);
+    let sent = rig.publish();
+    rig.turn();
+    assert_eq!(packet(&mut server)[0], 0x32);
+    rig.now += Duration::from_secs(9);
+    rig.turn();
+    let queued = rig.publish();
+    while rig.connection.deadline().unwrap() < rig.now + LIMIT
+        && matches!(rig.connection.phase, Phase::Open(_))
+    {
+        rig.now = rig.now.max(rig.connection.deadline().unwrap());
+        rig.turn();
+        rig.turn();
+    }
+    assert_eq!(packet(&mut server), [0xe0, 0], "the message that was not in flight must wait");
+    let mut server = rig.greeted();
+    // The session is kept: the first is a retransmission, the second is not.
+    rig.says(&mut server, &[0x20, 2, 1, 0]);
+    for (head, done) in [(0x3a, sent), (0x32, queued)] {
+        let publish = packet(&mut server);
+        assert_eq!(publish[0], head);
+        rig.says(&mut server, &[0x40, 2, publish[5], publish[6]]);
+        done.try_recv().unwrap().unwrap();
+    }
+}
