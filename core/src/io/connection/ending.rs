@@ -23,6 +23,7 @@ impl Connection {
             }
         }
         lock(&self.shared.session).stop();
+        let refused = matches!(&self.phase, Phase::Open(open) if open.wire.refused().is_some());
         if let Phase::Open(open) = &self.phase
             && let Some(since) = open.up_since
         {
@@ -30,7 +31,7 @@ impl Connection {
         }
         self.phase = Phase::Idle;
         self.collect(now);
-        if fault.retry() != Retry::Soon
+        if (refused || fault.retry() != Retry::Soon)
             && let Some(done) = self.connecting.take()
         {
             self.jobs.push_back(Job::Done(done, Err(fault.clone().into())));

@@ -23,6 +23,10 @@ struct Rig {
 
 impl Rig {
     fn new(renew_after: Option<Duration>) -> Self {
+        Self::connecting(renew_after, Completion::ignored())
+    }
+
+    fn connecting(renew_after: Option<Duration>, done: Completion) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let now = Instant::now();
         let shared = Shared::new(Session::new(Settings::default(), now), false);
@@ -39,7 +43,7 @@ impl Rig {
             Ok(Greeting { connect, renew_after, doubt: None })
         };
         let connection = Connection::new(endpoint, Box::new(greet), Arc::clone(&shared));
-        shared.connect(Completion::ignored()).unwrap();
+        shared.connect(done).unwrap();
         Self { connection, shared, listener, now }
     }
 
@@ -52,6 +56,9 @@ impl Rig {
     fn greeted(&mut self) -> TcpStream {
         while !matches!(self.connection.phase, Phase::Open(_)) {
             assert!(!self.connection.has_ended());
+            if let Phase::Waiting(until) = self.connection.phase {
+                self.now = self.now.max(until);
+            }
             self.turn();
             if let Some((socket, _)) = self.connection.socket() {
                 let mut fds = [PollFd::new(socket, PollFlags::OUT)];
@@ -227,5 +234,20 @@ fn a_renewal_with_a_server_that_acknowledges_nothing_ends_in_time_and_sends_agai
         assert_eq!(publish[0], head);
         rig.says(&mut server, &[0x40, 2, publish[5], publish[6]]);
         done.try_recv().unwrap().unwrap();
+    }
+}
+
+/// `connect` is told of the first refusal by the server, also of one that time may cure; the trying goes on.
+#[test]
+fn each_refusal_of_the_server_completes_connect() {
+    for code in 1..=6 {
+        let (sender, answer) = mpsc::channel();
+        let done = Completion::new(move |result| sender.send(result).unwrap_or_default());
+        let mut rig = Rig::connecting(None, done);
+        let mut server = rig.greeted();
+        rig.says(&mut server, &[0x20, 2, 0, code]);
+        assert!(answer.try_recv().unwrap_or_else(|_| panic!("CONNACK {code}")).is_err());
+        let mut server = rig.greeted();
+        rig.says(&mut server, &CONNACK);
     }
 }
