@@ -88,7 +88,9 @@ fn closing_during_the_handshake_leaves_no_will_behind() {
     let device = Recorded::new(config);
     let connected = device.client.connect().unwrap();
     proxy.wait_accepted(1);
-    wait(device.client.close(Duration::from_millis(200)).unwrap()).unwrap();
+    let start = Instant::now();
+    wait(device.client.close(PATIENCE).unwrap()).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10), "it waited for the handshake with nothing to send");
     assert_eq!(wait(connected).unwrap_err().kind(), ErrorKind::Closed);
     proxy.freeze(false);
     let mut other = local.config(DEVICE);
