@@ -250,6 +250,45 @@ mod tests {
         client.free();
     }
 
+    /// A task that was aborted takes its driver with it.
+    #[test]
+    fn a_client_that_nobody_drives_any_more_ends() {
+        let (client, driver) = DeviceClient::driven(config()).unwrap();
+        let (sender, ends) = mpsc::channel();
+        let done = Completion::new(move |result| sender.send(result.unwrap_err().kind()).unwrap_or_default());
+        client.send_with(&Message::new("m"), done).unwrap();
+        drop(driver);
+        assert_eq!(ends.try_recv(), Ok(ErrorKind::Closed));
+        assert_eq!(client.send(&Message::new("m")).unwrap_err().kind(), ErrorKind::Closed);
+    }
+
+    /// There is no thread to wait for.
+    #[test]
+    fn freeing_a_client_without_threads_waits_for_nobody() {
+        let (client, driver) = DeviceClient::driven(config()).unwrap();
+        let (sender, freed) = mpsc::channel();
+        std::thread::spawn(move || {
+            client.free();
+            sender.send(()).unwrap();
+        });
+        freed.recv_timeout(Duration::from_secs(10)).unwrap();
+        drop(driver);
+    }
+
+    #[test]
+    fn a_handler_that_panics_is_called_again() {
+        let client = DeviceClient::threaded(config()).unwrap();
+        let (sender, states) = mpsc::channel();
+        client.on_status(Some(Box::new(move |status| {
+            sender.send(status.state).unwrap();
+            assert_eq!(status.state, crate::ConnectionState::Closed, "as the test wants it");
+        })));
+        drop(client.connect().unwrap());
+        assert_eq!(states.recv().unwrap(), crate::ConnectionState::Connecting);
+        drop(client.close(Duration::ZERO).unwrap());
+        while states.recv_timeout(Duration::from_secs(10)).unwrap() != crate::ConnectionState::Closed {}
+    }
+
     #[test]
     fn a_client_may_be_freed_by_what_its_handler_owns() {
         struct Frees(DeviceClient, mpsc::Sender<()>);

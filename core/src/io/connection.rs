@@ -5,6 +5,8 @@
 
 mod ending;
 mod serving;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -23,7 +25,7 @@ use super::shared::Shared;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::hub::Doubt;
-use crate::mqtt::{Connect, Drain, Event};
+use crate::mqtt::{Connect, Drain, Event, State};
 use crate::status::{ConnectionState, Status};
 
 /// Where to connect, and how patiently.
@@ -169,7 +171,7 @@ impl Connection {
             }
             Phase::Open(open) => earliest([
                 open.up_since.is_none().then_some(open.greeted_by),
-                open.renew_at.filter(|_| open.ending.is_none()),
+                open.renew_at.filter(|_| open.up_since.is_some() && open.ending.is_none()),
                 open.drain_until,
                 open.leave_by,
                 open.wire.deadline(&self.shared.session),
@@ -193,7 +195,12 @@ impl Connection {
         }
         if let (Some(until), Phase::Open(open)) = (close, &mut self.phase) {
             let mut session = lock(&self.shared.session);
-            if now >= until {
+            if session.state() == State::Finished {
+                // A renewal has said goodbye already: what is queued is for the next connection.
+                return;
+            }
+            let nothing_to_send = open.up_since.is_none() && session.queued().0 == 0;
+            if now >= until || nothing_to_send {
                 session.disconnect(Drain::Now);
             } else if open.ending != Some(Cause::ClosedByUs) {
                 session.disconnect(Drain::Everything);

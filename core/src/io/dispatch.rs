@@ -103,6 +103,11 @@ fn weight(message: &Message) -> usize {
     message.payload.len() + message.topic.len() + 128
 }
 
+/// A panic of a Rust callback has been reported by its hook; the client and its handlers go on.
+fn survive<R>(callback: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(callback)).ok()
+}
+
 impl Strand {
     pub(super) fn new(pooled: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -197,8 +202,7 @@ impl Strand {
         while let Some(job) =
             INSIDE.with_borrow_mut(|inside| inside.last_mut().and_then(|(_, jobs)| jobs.pop_front()))
         {
-            // A panic of a Rust callback has been reported by its hook; the client goes on.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.execute(job)));
+            survive(|| self.execute(job));
         }
         INSIDE.with_borrow_mut(Vec::pop);
     }
@@ -229,7 +233,7 @@ impl Strand {
                     lock(&self.parked).clear();
                 }
                 if let Some(Handler::Status(mut handler)) = self.take(Route::Status) {
-                    handler(&status);
+                    survive(|| handler(&status));
                     self.put_back(Route::Status, Handler::Status(handler));
                 }
             }
@@ -261,7 +265,8 @@ impl Strand {
             return;
         };
         let delivery = message.delivery;
-        let ack = handler(message);
+        // What it did not finish with comes again on the next connection.
+        let ack = survive(|| handler(message)).unwrap_or(Ack::Later);
         self.put_back(Route::Message, Handler::Message(handler));
         if let (Ack::Now, Some(delivery)) = (ack, delivery) {
             self.request(Request::Acknowledge(delivery));

@@ -32,13 +32,11 @@ impl fmt::Debug for Driver {
     }
 }
 
+/// Who waits for the client learns that it is over: its end was not in sight and nobody else does its I/O.
 impl Drop for Driver {
     fn drop(&mut self) {
-        // On the thread for all clients it is dropped early only by a panic. Who waits for the client
-        // there learns that it is over.
-        if self.shared.strand.is_pooled() {
-            self.connection.abandon();
-        }
+        self.connection.abandon();
+        self.shared.strand.run_unless_pooled();
     }
 }
 
@@ -48,7 +46,8 @@ impl Driver {
     }
 
     /// Runs until the client is closed. It may be dropped at any await and called again: nothing
-    /// is lost, as long as it is called soon enough for keep-alive.
+    /// is lost, as long as it is called soon enough for keep-alive. Dropping the driver itself ends
+    /// the client at once: what is pending completes with `Closed`, inside the drop.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
@@ -66,16 +65,17 @@ impl Driver {
             };
         }
         self.shared.strand.run_unless_pooled();
+        // The runtime would keep the socket open.
+        self.registered = None;
     }
 
     /// Waits until there is something to do. Returns whether the socket may be read.
     async fn wait(&mut self) -> bool {
         let want = self.register();
         self.shared.fall_asleep();
-        if self.connection.has_work() {
+        let busy = self.connection.has_work();
+        if busy {
             self.shared.stay_awake();
-            tokio::task::yield_now().await;
-            return false;
         }
         self.arm();
         let Self { registered, sleep, shared, connection } = self;
@@ -108,6 +108,8 @@ impl Driver {
                 // The runtime is shutting down; the next turn finds the socket as it is.
                 _ => true,
             },
+            // After the socket: who always has something to write would never hear the answers.
+            () = tokio::task::yield_now(), if busy => false,
             () = shared.woken() => false,
             () = slept => {
                 self.sleep = None;

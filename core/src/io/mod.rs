@@ -1,6 +1,7 @@
 //! Everything that touches a socket, a clock or a thread.
 
 pub mod backoff;
+mod carrier;
 pub mod cause;
 mod connection;
 mod dial;
@@ -19,6 +20,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
 pub use dispatch::Ack;
@@ -28,7 +30,7 @@ pub use interest::Interest;
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
-pub use wire::{Carrier, Queues, Wire};
+pub use wire::Wire;
 
 use crate::mqtt::{Session, Settings};
 

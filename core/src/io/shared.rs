@@ -204,11 +204,14 @@ impl Shared {
         drop(session);
     }
 
-    /// Ends now, and returns when no callback of this client will run any more.
+    /// Ends now, and returns when no callback of this client will run any more. The callbacks of a
+    /// client without threads run where its driver does, which this does not wait for.
     pub(crate) fn free(&self) {
         self.strand.mute();
         // A client that has ended already has nothing to close.
         let _ = self.close(Duration::ZERO, Completion::ignored());
-        self.strand.wait_ended();
+        if self.strand.is_pooled() {
+            self.strand.wait_ended();
+        }
     }
 }

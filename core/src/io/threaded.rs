@@ -1,31 +1,31 @@
 //! The one thread that does the I/O of every client that is not driven by its application.
 
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 
 use super::driver::Driver;
+use super::wire::lock;
 use crate::error::{Error, ErrorKind, Result};
 
-static RUNTIME: OnceLock<Handle> = OnceLock::new();
+static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
-fn runtime() -> Result<&'static Handle> {
-    if let Some(handle) = RUNTIME.get() {
-        return Ok(handle);
+fn runtime() -> Result<Handle> {
+    let mut known = lock(&RUNTIME);
+    if let Some(handle) = &*known {
+        return Ok(handle.clone());
     }
     let failed =
         |error: std::io::Error| Error::new(ErrorKind::Internal, format!("no thread for the I/O: {error}"));
     let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
     let handle = runtime.handle().clone();
-    // Two first clients at once: the runtime that came second is dropped unused.
-    if RUNTIME.set(handle).is_ok() {
-        std::thread::Builder::new()
-            .name("iothub-io".into())
-            .spawn(move || runtime.block_on(std::future::pending::<()>()))
-            .map_err(failed)?;
-    }
-    RUNTIME.get().ok_or_else(|| Error::new(ErrorKind::Internal, "no thread for the I/O"))
+    std::thread::Builder::new()
+        .name("iothub-io".into())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .map_err(failed)?;
+    // Known only now: a runtime without its thread would serve nobody, ever.
+    Ok(known.insert(handle).clone())
 }
 
 pub(crate) fn spawn(mut driver: Driver) -> Result<()> {

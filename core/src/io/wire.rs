@@ -3,47 +3,25 @@
 //! It never blocks and never waits. The host calls `read` when the carrier is readable, `write`
 //! when there is something to write, `timer` at `deadline`, and waits for `want` in between.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::fmt;
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
+use super::carrier::{Carrier, Queues, READ_SIZE};
 use super::cause::{Cause, Fault};
 use super::interest::Interest;
 use crate::mqtt::{self, Session};
 
-/// What one call of `recv` may bring.
-const READ_SIZE: usize = 16 * 1024;
 /// Reads and writes of one turn, so that one busy client does not keep a thread for itself.
 const ROUNDS: usize = 8;
 
-/// What carries the bytes.
-#[derive(Debug)]
-pub enum Carrier {
-    /// A connected, non-blocking socket of ours.
-    Socket(Arc<OwnedFd>),
-    /// A connected, non-blocking socket that somebody else closes, after this wire is gone.
-    Borrowed(BorrowedFd<'static>),
-    /// Two queues that the host fills and empties, for a TLS that is not ours.
-    Queues(Queues),
-}
-
-/// Bytes that came, and bytes to go.
-#[derive(Debug, Default)]
-pub struct Queues {
-    pub incoming: BytesMut,
-    pub outgoing: BytesMut,
-    /// Nothing will come any more.
-    pub ended: bool,
-}
-
-#[derive(Debug)]
 pub struct Wire {
     carrier: Carrier,
     tls: Option<Box<ClientConnection>>,
@@ -59,6 +37,16 @@ pub struct Wire {
     refused: Option<u8>,
     /// `host:port`, for people.
     peer: String,
+}
+
+/// What has been decrypted and what has not been encrypted yet hold passwords and payloads.
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire")
+            .field("peer", &self.peer)
+            .field("carrier", &self.carrier)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a poisoned lock guards is sound: nothing that can panic runs under it half-way.
@@ -131,19 +119,20 @@ impl Wire {
                     break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(Fault::io(&self.peer, &error)),
             };
-            let ended = received.is_empty();
+            let mut ended = received.is_empty();
             // A socket that gave less than it could has no more now.
             self.read_blocked = received.len() < READ_SIZE;
             match &mut self.tls {
-                Some(tls) => {
-                    if let Err(fault) = decrypt(tls, received, &mut self.incoming) {
+                Some(tls) => match decrypt(tls, received, &mut self.incoming) {
+                    Ok(closed) => ended |= closed,
+                    Err(fault) => {
                         // The alert that says what was wrong, if it can leave at once.
                         let _ = tls.write_tls(&mut self.carrier);
                         return Err(Fault::tls(&self.peer, &fault));
                     }
-                }
+                },
                 None => self.incoming.extend_from_slice(received),
             }
             let mut session = lock(session);
@@ -169,11 +158,14 @@ impl Wire {
         self.read_blocked = false;
     }
 
-    /// Writes what the session has, one batch a round; never reads. Returns whether there may be more.
+    /// Writes what the session has, one batch a round. Returns whether there may be more. It does not
+    /// read, except what came before the carrier failed.
     pub fn write<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
         for _ in 0..ROUNDS {
-            if !self.flush(now)? {
-                return Ok(false);
+            match self.flush(now) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => return Err(self.lost(session, now, &error)),
             }
             if self.outgoing.is_empty() {
                 let mut session = lock(session);
@@ -189,7 +181,7 @@ impl Wire {
     }
 
     /// Returns whether everything has left.
-    fn flush(&mut self, now: Instant) -> Result<bool, Fault> {
+    fn flush(&mut self, now: Instant) -> io::Result<bool> {
         loop {
             let sent = match &mut self.tls {
                 Some(tls) => {
@@ -199,8 +191,7 @@ impl Wire {
                         self.write_blocked = None;
                         return Ok(self.outgoing.is_empty());
                     } else {
-                        let taken =
-                            tls.writer().write(&self.outgoing).map_err(|e| Fault::io(&self.peer, &e))?;
+                        let taken = tls.writer().write(&self.outgoing)?;
                         self.outgoing.advance(taken);
                         continue;
                     }
@@ -217,7 +208,7 @@ impl Wire {
                     self.write_blocked.get_or_insert(now);
                     return Ok(false);
                 }
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -270,18 +261,17 @@ impl Wire {
         }
     }
 
-    fn lost(&mut self, error: io::Error) -> Fault {
-        // An alert that says why may have come before the reset.
-        if let Some(tls) = &mut self.tls {
-            let mut scratch = [MaybeUninit::<u8>::uninit(); READ_SIZE];
-            let mut taken = BytesMut::new();
-            if let Ok(received) = self.carrier.receive(&mut scratch, &mut taken)
-                && let Err(alert) = decrypt(tls, received, &mut self.incoming)
-            {
-                return Fault::tls(&self.peer, &alert);
+    /// The carrier takes no more. What the peer had said by then counts: acknowledgements, and why it left.
+    fn lost<T>(&mut self, session: &Mutex<Session<T>>, now: Instant, error: &io::Error) -> Fault {
+        loop {
+            match self.read(session, now) {
+                Ok(true) => {}
+                Err(fault) if !matches!(fault.cause, Cause::ClosedByHub | Cause::ConnectionReset) => {
+                    return fault;
+                }
+                _ => return Fault::io(&self.peer, error),
             }
         }
-        Fault::io(&self.peer, &error)
     }
 
     fn broken(&mut self, fault: mqtt::Fault) -> Fault {
@@ -320,78 +310,32 @@ impl Wire {
     }
 }
 
+/// Appends what `received` holds to `plain`. Returns whether the peer has said goodbye: what it
+/// sends after that counts for nothing, and rustls would not take it.
 fn decrypt(
     tls: &mut ClientConnection,
     mut received: &[u8],
     plain: &mut BytesMut,
-) -> Result<(), rustls::Error> {
+) -> Result<bool, rustls::Error> {
     while !received.is_empty() {
         // Reading from a slice fails only when a buffer of rustls is full, and each is emptied below.
         if tls.read_tls(&mut received).is_err() {
             return Err(rustls::Error::General("a TLS buffer is full".into()));
         }
-        let left = tls.process_new_packets()?.plaintext_bytes_to_read();
+        let state = tls.process_new_packets()?;
+        let left = state.plaintext_bytes_to_read();
         if left > 0 {
             let start = plain.len();
             plain.resize(start + left, 0);
             let read = tls.reader().read(&mut plain[start..]).unwrap_or(0);
             plain.truncate(start + read);
         }
+        if state.peer_has_closed() {
+            return Ok(true);
+        }
     }
-    Ok(())
+    Ok(false)
 }
 
-impl Carrier {
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Socket(socket) => Some(socket.as_fd()),
-            Self::Borrowed(fd) => Some(*fd),
-            Self::Queues(_) => None,
-        }
-    }
-
-    /// `scratch` and `taken` hold what is returned, the one for a socket and the other for queues.
-    fn receive<'a>(
-        &mut self,
-        scratch: &'a mut [MaybeUninit<u8>; READ_SIZE],
-        taken: &'a mut BytesMut,
-    ) -> io::Result<&'a [u8]> {
-        if let Self::Queues(queues) = self {
-            *taken = queues.incoming.split();
-            return if taken.is_empty() && !queues.ended {
-                Err(io::ErrorKind::WouldBlock.into())
-            } else {
-                Ok(taken)
-            };
-        }
-        let Some(fd) = self.fd() else { return Err(io::ErrorKind::NotConnected.into()) };
-        let ((received, _), _) = rustix::net::recv(fd, &mut scratch[..], RecvFlags::empty())?;
-        Ok(received)
-    }
-}
-
-/// Writes never raise SIGPIPE: the host program's signals are its own.
-impl Write for Carrier {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Self::Queues(queues) = self {
-            slices.iter().for_each(|slice| queues.outgoing.extend_from_slice(slice));
-            return Ok(slices.iter().map(|slice| slice.len()).sum());
-        }
-        let Some(fd) = self.fd() else { return Err(io::ErrorKind::NotConnected.into()) };
-        loop {
-            let mut none = SendAncillaryBuffer::default();
-            match rustix::net::sendmsg(fd, slices, &mut none, SendFlags::NOSIGNAL) {
-                Err(rustix::io::Errno::INTR) => {}
-                sent => return Ok(sent?),
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

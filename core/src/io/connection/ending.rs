@@ -23,6 +23,7 @@ impl Connection {
             }
         }
         lock(&self.shared.session).stop();
+        let refused = matches!(&self.phase, Phase::Open(open) if open.wire.refused().is_some());
         if let Phase::Open(open) = &self.phase
             && let Some(since) = open.up_since
         {
@@ -30,7 +31,7 @@ impl Connection {
         }
         self.phase = Phase::Idle;
         self.collect(now);
-        if fault.retry() != Retry::Soon
+        if (refused || fault.retry() != Retry::Soon)
             && let Some(done) = self.connecting.take()
         {
             self.jobs.push_back(Job::Done(done, Err(fault.clone().into())));
@@ -52,9 +53,10 @@ impl Connection {
         let orders = lock(&self.shared.orders);
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
         let queued = lock(&self.shared.session).queued().0;
-        let done = match self.phase {
+        let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
-            Phase::Open(_) => now >= until,
+            // Before TLS is up nothing was said that calls for a goodbye.
+            Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_secured(),
             Phase::Idle => true,
             Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
         };

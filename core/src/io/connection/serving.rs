@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::{Connection, Endpoint, Greeting, Open, Phase};
 use crate::completion::Completion;
+use crate::io::carrier::Carrier;
 use crate::io::cause::{Cause, Fault};
 use crate::io::shared::Shared;
-use crate::io::wire::{Carrier, Wire, lock};
+use crate::io::wire::{Wire, lock};
 use crate::mqtt::{Drain, Session, State};
 
 /// A renewal waits this long for what is in flight.
