@@ -114,7 +114,8 @@ impl MqttClient {
     }
 
     /// Closes now and waits until no callback of this client runs or will run, except the one that
-    /// calls it. Only for threaded clients: a driven one ends when its driver does.
+    /// calls it. A driven client is closed, and ends when its driver does. Two callbacks that free each
+    /// other's client wait for each other for ever.
     pub fn free(&self) {
         self.0.shared.free();
     }

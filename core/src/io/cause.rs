@@ -20,7 +20,7 @@ pub enum Cause {
     Unreachable = 3,
     /// No answer in time while connecting: TCP, TLS or CONNACK.
     ConnectTimeout = 4,
-    /// The connection broke: a reset, or an end without the goodbye of TLS.
+    /// The connection broke: a reset.
     ConnectionReset = 5,
     /// Any other failure of a socket, such as no descriptor left.
     Network = 6,
@@ -46,7 +46,7 @@ pub enum Cause {
     Protocol = 16,
     /// The hub asked to slow down.
     Throttled = 17,
-    /// The hub closed the connection and gave no reason.
+    /// The hub closed the connection, with or without the goodbye of TLS, and gave no reason.
     ClosedByHub = 18,
     /// The library reconnects with fresh credentials; not a failure.
     Renewed = 19,

@@ -73,13 +73,32 @@ pub(super) enum Request {
 
 type Ask = Box<dyn Fn(Request) + Send + Sync>;
 
+/// Unacknowledged messages that wait for a handler, as long as they are few.
+#[derive(Default)]
+struct Parked {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Parked {
+    fn keep(&mut self, message: Message) {
+        if self.bytes > MOST_BACKLOG {
+            // Not acknowledged, so the server sends it again on the next connection.
+            log::warn!("no handler for messages, and no room to keep another one for it");
+            return;
+        }
+        self.bytes += weight(&message);
+        self.messages.push_back(message);
+    }
+}
+
 /// The callbacks of one client, in order.
 pub(super) struct Strand {
     queue: Mutex<Queue>,
     changed: Condvar,
     handlers: Mutex<[Option<Handler>; ROUTES]>,
     /// Messages that came before there was a handler for them, as after a reconnect to a kept session.
-    parked: Mutex<VecDeque<Message>>,
+    parked: Mutex<Parked>,
     ask: OnceLock<Ask>,
     /// Bytes of the messages that no handler has seen.
     backlog: AtomicUsize,
@@ -230,7 +249,7 @@ impl Strand {
             Job::Status(status) => {
                 if !status.is_connected() {
                     // Their deliveries belong to a connection that is gone; the hub sends them again.
-                    lock(&self.parked).clear();
+                    *lock(&self.parked) = Parked::default();
                 }
                 if let Some(Handler::Status(mut handler)) = self.take(Route::Status) {
                     survive(|| handler(&status));
@@ -243,14 +262,14 @@ impl Strand {
                 drop(before);
                 if present && route == Route::Message {
                     let parked = std::mem::take(&mut *lock(&self.parked));
-                    parked.into_iter().for_each(|message| self.deliver(message));
+                    parked.messages.into_iter().for_each(|message| self.deliver(message));
                 }
             }
             Job::End => {
                 lock(&self.queue).ending = true;
                 let handlers = std::mem::take(&mut *lock(&self.handlers));
                 drop(handlers);
-                lock(&self.parked).clear();
+                *lock(&self.parked) = Parked::default();
                 lock(&self.queue).ended = true;
                 self.changed.notify_all();
             }
@@ -260,7 +279,7 @@ impl Strand {
     fn deliver(&self, message: Message) {
         let Some(Handler::Message(mut handler)) = self.take(Route::Message) else {
             if message.delivery.is_some() {
-                lock(&self.parked).push_back(message);
+                lock(&self.parked).keep(message);
             }
             return;
         };
