@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -137,6 +138,14 @@ class Hub:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def take_interrupts() -> None:
+    """Give SIGINT its meaning in a child, also where this process was started without it.
+
+    A shell's background job ignores the signal, its children inherit that, and Python then has no KeyboardInterrupt.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _parts(connection_string: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from peers import PATIENCE, Hub
+from peers import PATIENCE, Hub, take_interrupts
 
 PAHO_IMPORT = "from paho.mqtt import client as mqtt"
 OUR_IMPORT = "from iothub_mqtt import client as mqtt"
@@ -29,7 +29,9 @@ class Script:
             IOTHUB_TEST_RESOLVE=f"{hub.hub_host}:8883={hub.host}:{hub.port}",
         )
         command = [sys.executable, "-W", "ignore::DeprecationWarning", path]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=take_interrupts
+        )
 
     def line(self) -> str:
         assert self.process.stdout is not None
