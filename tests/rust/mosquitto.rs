@@ -92,7 +92,7 @@ fn a_slow_handler_holds_the_server_back_and_keeps_the_connection() {
     const MESSAGES: usize = 8_000;
     let broker = Mosquitto::start();
     let mut slow = config(&broker, "slow");
-    slow.tuning.set_keep_alive(1).unwrap();
+    slow.tuning.set_keep_alive(2).unwrap();
     slow.tuning.set_ping_timeout(1).unwrap();
     let slow = MqttClient::threaded(slow).unwrap();
     let (received, messages) = mpsc::channel();
@@ -119,7 +119,7 @@ fn a_slow_handler_holds_the_server_back_and_keeps_the_connection() {
     }
     assert_eq!(last, Some(Answer::Done));
     // The broker cannot get rid of 32 MB. It has to wait, for longer than the keep-alive of the client.
-    let silence = std::time::Instant::now() + Duration::from_secs(4);
+    let silence = std::time::Instant::now() + Duration::from_secs(5);
     while let Some(left) = silence.checked_duration_since(std::time::Instant::now()) {
         std::thread::park_timeout(left);
     }
