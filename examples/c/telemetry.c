@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static iothub_client_t *client;
 static sem_t sent, received;
 
 static void check(iothub_status_t status) {
@@ -32,15 +33,17 @@ static void on_sent(iothub_status_t status, const char *detail, void *user_data)
 static iothub_ack_t on_message(const iothub_message_t *message, uint64_t delivery, void *user_data) {
     size_t len;
     const char *body = iothub_message_data(message, &len);
-    (void)delivery, (void)user_data;
+    (void)user_data;
     printf("received: %.*s\n", (int)len, body);
     for (size_t i = 0; i < iothub_message_property_count(message); i++) {
         const char *name, *value;
         check(iothub_message_property_at(message, i, &name, &value));
         printf("  %s = %s\n", name, value ? value : "(null)");
     }
+    /* Now, not by the return: the main thread ends the client as soon as it is told. */
+    check(iothub_client_ack(client, delivery));
     sem_post(&received);
-    return IOTHUB_ACK_NOW;
+    return IOTHUB_ACK_LATER;
 }
 
 /* The local hub listens on a port of its own and has an authority of its own; a hub in Azure needs neither. */
@@ -60,7 +63,6 @@ static void use_local_hub(iothub_options_t *options) {
 int main(void) {
     static const char *const readings[] = {"{\"t\":21.5}", "{\"t\":21.7}", "{\"t\":35.0}"};
     iothub_options_t *options;
-    iothub_client_t *client;
     setvbuf(stdout, NULL, _IOLBF, 0);
     sem_init(&sent, 0, 0);
     sem_init(&received, 0, 0);

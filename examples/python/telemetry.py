@@ -42,12 +42,15 @@ def on_message(client, userdata, message):
         name, _, value = map(unquote, pair.partition("="))
         if not name.startswith("$") and name != "iothub-ack":
             print(f"  {name} = {value}", flush=True)
-    client.disconnect()
+    received.append(message)
 
 
+received = []
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=device_id, clean_session=False)
 client.on_connect, client.on_publish, client.on_message = on_connect, on_publish, on_message
 client.username_pw_set(f"{host}/{device_id}/?api-version=2021-04-12", sas_token())
 client.tls_set(ca_certs=os.environ.get("IOTHUB_TRUSTED_ROOTS"))
 client.connect(host, int(os.environ.get("IOTHUB_PORT", "8883")))
-client.loop_forever()
+while not received:  # a message is acknowledged when on_message has returned, so end after that
+    client.loop()
+client.disconnect()
