@@ -75,7 +75,7 @@ cargo-c:
 	@cargo cbuild --version 2>/dev/null | grep -qF "$(CARGO_C)" || \
 		cargo install cargo-c --version $(CARGO_C) --locked --root $(TOOLS)
 
-$(VENV)/installed: python/requirements-dev.txt $(shell find core/src python/src python/iothub_mqtt -name '*.rs' -o -name '*.py') Cargo.lock
+$(VENV)/installed: python/requirements-dev.txt python/pyproject.toml python/Cargo.toml $(shell find core/src python/src python/iothub_mqtt -name '*.rs' -o -name '*.py') Cargo.lock
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement python/requirements-dev.txt
 	$(MAKE) -C python install TARGET=$(TARGET) VENV=$(VENV)

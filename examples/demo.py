@@ -13,8 +13,8 @@ import threading
 PATIENCE = 60
 
 
-def device(name, command, hub, connection_string):
-    """Starts a device; its output goes to a list that is printed at the end."""
+def device(command, hub, connection_string):
+    """Starts a device; its output is read at the end."""
     environment = os.environ | {
         "IOTHUB_CONNECTION_STRING": connection_string,
         "IOTHUB_PORT": str(hub["mqtt_port"]),
@@ -44,7 +44,7 @@ def main():
     hub = json.loads(hub_process.stdout.readline())
     print(f"The local hub listens on {hub['host']}:{hub['mqtt_port']} (MQTT over TLS).\n")
     strings = {entry["id"]: entry["connection_string"] for entry in hub["devices"]}
-    devices = {name: device(name, command, hub, strings[name]) for name, command in commands.items()}
+    devices = {name: device(command, hub, strings[name]) for name, command in commands.items()}
 
     print("What the hub received")
     missing = {name: 3 for name in commands}
