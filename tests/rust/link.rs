@@ -143,16 +143,11 @@ fn nothing_is_lost_or_reordered_through_twenty_cuts() {
     let mut config = local.config(DEVICE);
     config.tuning.set_queue_limits(10_000, 16 << 20).unwrap();
     let device = Recorded::connected(config);
-    let seed = fastrand_seed();
-    println!("seed {seed}");
-    let mut random = seed;
     const MESSAGES: usize = 10_000;
-    let mut cuts: Vec<usize> = (0..20)
-        .map(|_| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) as usize % MESSAGES
-        })
-        .collect();
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut cuts: Vec<usize> = (0..20).map(|_| random.usize(..MESSAGES)).collect();
     cuts.sort_unstable();
     let mut seen = HashSet::new();
     let (mut next, mut duplicates, mut cut) = (0, 0, 0);
@@ -179,8 +174,4 @@ fn nothing_is_lost_or_reordered_through_twenty_cuts() {
     println!("{duplicates} duplicates after {cut} cuts");
     assert_eq!(device.client.mqtt().queued(), (0, 0));
     device.until(ConnectionState::Connected);
-}
-
-fn fastrand_seed() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos().into()
 }
