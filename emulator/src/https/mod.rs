@@ -22,6 +22,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
     let twin = || get(service::read_twin).patch(service::patch_twin).put(service::put_twin);
     Router::new()
         .route("/devices/{device}/messages/devicebound", post(service::send_c2d))
+        .route("/devices/{device}/modules/{module}/inputs/{input}", post(service::send_input))
         .route("/twins/{device}", twin())
         .route("/twins/{device}/modules/{module}", twin())
         .route("/twins/{device}/methods", post(service::call_method))
