@@ -85,6 +85,30 @@ fn c2d_is_posted_with_its_properties_as_headers() {
 }
 
 #[test]
+fn headers_reach_the_topic_as_they_are() {
+    let (hub, _events) = hub();
+    let mut client = Client::connect(&hub, "d");
+    client.subscribe("devices/d/messages/devicebound/#", QoS::AtMostOnce);
+    let path = "POST /devices/d/messages/devicebound";
+    for (header, pair) in [
+        ("iothub-app-k:", "k="),
+        ("iothub-app-k: 1+1", "k=1%2B1"),
+        ("iothub-app-k: a/b/", "k=a%2Fb%2F"),
+        ("iothub-app-k: 100%25", "k=100%2525"),
+        ("iothub-app-k: Grüße", "k=Gr%C3%BC%C3%9Fe"),
+        ("iothub-app-a%b: 1", "a%25b=1"),
+        ("iothub-expiry: 2999-12-31T23:59:59.123456+01:00", "%24.exp=2999-12-31T22%3A59%3A59.1234560Z"),
+        ("emulator-bag: %24.mid=1&k=a%2fb&n/", "%24.mid=1&k=a%2fb&n/"),
+    ] {
+        assert_eq!(authorized(&hub, path, &[header], "x").0, 204, "{header}");
+        let topic = client.expect_publish().topic;
+        let bag = topic.strip_prefix("devices/d/messages/devicebound/").unwrap();
+        assert!(bag == pair || bag.split('&').any(|part| part == pair), "{header}: {bag}");
+    }
+    assert_eq!(authorized(&hub, path, &["iothub-app-: x"], "x").0, 400);
+}
+
+#[test]
 fn a_message_is_posted_to_an_input() {
     let (hub, _events) = hub();
     let mut client = Client::connect(&hub, "d/m");
