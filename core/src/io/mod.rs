@@ -7,9 +7,11 @@ mod connection;
 mod dial;
 mod dispatch;
 mod driver;
+mod hub_link;
 mod interest;
 mod pem;
 mod pool;
+mod received;
 mod resolve;
 mod shared;
 mod threaded;
@@ -23,10 +25,11 @@ use std::time::Instant;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
-pub use dispatch::Ack;
-pub(crate) use dispatch::{Handler, Route};
 pub use driver::Driver;
+pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
+pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
+pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
@@ -39,9 +42,10 @@ pub(crate) fn assemble(
     endpoint: Endpoint,
     greet: Greet,
     settings: Settings,
+    hub: Option<HubLink>,
     pooled: bool,
 ) -> (Arc<Shared>, Driver) {
-    let shared = Shared::new(Session::new(settings, Instant::now()), pooled);
+    let shared = Shared::new(Session::new(settings, Instant::now()), hub, pooled);
     let connection = Connection::new(endpoint, greet, Arc::clone(&shared));
     let driver = Driver::new(connection, Arc::clone(&shared));
     (shared, driver)
