@@ -88,6 +88,8 @@ pub(crate) struct Connection {
     connecting: Option<Completion>,
     jobs: VecDeque<Job>,
     events: VecDeque<Event<Completion>>,
+    /// Connections in a row that the hub ended soon after it had accepted them.
+    expelled: u32,
 }
 
 impl Connection {
@@ -102,6 +104,7 @@ impl Connection {
             connecting: None,
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            expelled: 0,
         }
     }
 
