@@ -81,13 +81,13 @@ impl Connection {
     pub(super) fn close_if_done(&mut self, now: Instant) {
         let orders = lock(&self.shared.orders);
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
-        let queued = self.shared.queued().0;
+        let owed = self.shared.owed();
         let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
             // Before TLS is up nothing was said that calls for a goodbye.
-            Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_secured(),
+            Phase::Open(open) => now >= until || owed == 0 && !open.wire.is_secured(),
             Phase::Idle => true,
-            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
+            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || owed == 0,
         };
         if !done {
             return;
@@ -112,7 +112,7 @@ impl Connection {
             }
             _ => Phase::Ended,
         };
-        let unfinished = self.shared.queued().0;
+        let unfinished = self.shared.owed();
         let mut session = lock(&self.shared.session);
         session.stop();
         session.close();
@@ -129,7 +129,10 @@ impl Connection {
         for done in close.into_iter().flat_map(|close| close.done) {
             let result: Result<Answer> = match unfinished {
                 0 => Ok(Answer::Done),
-                n => Err(Error::new(ErrorKind::Timeout, format!("closed with {n} operations unfinished"))),
+                n => Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("closed with {n} messages or requests unfinished"),
+                )),
             };
             self.jobs.push_back(Job::Done(done, result));
         }
