@@ -46,7 +46,7 @@ impl Language {
             Self::Rust => (cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]), None),
             Self::C => (c_agent(), Some("threaded")),
             Self::CManual => (c_agent(), Some("manual")),
-            Self::Cpp => (compile("cpp", "c++", "agent.cpp", &["-std=c++17", "-I", "bindings/cpp"], &[]), None),
+            Self::Cpp => (compile("cpp", "c++", &["agent.cpp"], &["-std=c++17", "-I", "bindings/cpp"], &[]), None),
         };
         Program { language, path, argument }
     }
@@ -91,17 +91,18 @@ fn cargo(artefact: &str, what: &[&str]) -> PathBuf {
 fn c_agent() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let flags = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"];
-    PROGRAM.get_or_init(|| compile("c", "cc", "agent.c", &flags, &["-ljansson"])).clone()
+    PROGRAM.get_or_init(|| compile("c", "cc", &["agent.c", "codec.c"], &flags, &["-ljansson"])).clone()
 }
 
 /// Compiles an agent against the shared library.
-fn compile(folder: &str, compiler: &str, source: &str, flags: &[&str], libraries: &[&str]) -> PathBuf {
+fn compile(folder: &str, compiler: &str, sources: &[&str], flags: &[&str], libraries: &[&str]) -> PathBuf {
     cargo("libiothub_mqtt.so", &["--lib", "--package", "iothub-mqtt-ffi"]);
     let program = profile().join(format!("conformance-agent-{folder}"));
     let variable = if folder == "c" { "CC" } else { "CXX" };
     let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| compiler.into()));
     command.current_dir(root()).args(flags).args(["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread"]);
-    command.arg("-Iinclude").arg(format!("tests/conformance/agents/{folder}/{source}")).arg("-o").arg(&program);
+    command.arg("-Iinclude").args(sources.iter().map(|source| format!("tests/conformance/agents/{folder}/{source}")));
+    command.arg("-o").arg(&program);
     command.arg("-L").arg(profile()).arg("-liothub_mqtt").args(libraries);
     assert!(command.status().unwrap().success(), "{command:?}");
     program
