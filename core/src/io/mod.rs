@@ -7,7 +7,9 @@ mod connection;
 mod dial;
 mod dispatch;
 mod driver;
+mod fdset;
 mod interest;
+mod manual;
 mod pem;
 mod pool;
 mod resolve;
@@ -26,7 +28,9 @@ pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
 pub use dispatch::Ack;
 pub(crate) use dispatch::{Handler, Route};
 pub use driver::Driver;
+pub(crate) use fdset::{Bell, FdSet};
 pub use interest::Interest;
+pub use manual::Manual;
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
@@ -34,15 +38,29 @@ pub use wire::Wire;
 
 use crate::mqtt::{Session, Settings};
 
-/// The parts of one client, joined: what its handles share, and what does its I/O.
+/// What is to give a connection its turns, and where callbacks run.
+pub(crate) enum Hosting {
+    /// The library's I/O thread; callbacks on its pool.
+    Threads,
+    /// A [`Driver`]; callbacks inside it.
+    Driver,
+    /// A [`Manual`], woken by this; callbacks inside it.
+    Manual(Bell),
+}
+
+/// The parts of one client, joined: what its handles share, and what a host drives.
 pub(crate) fn assemble(
     endpoint: Endpoint,
     greet: Greet,
     settings: Settings,
-    pooled: bool,
-) -> (Arc<Shared>, Driver) {
-    let shared = Shared::new(Session::new(settings, Instant::now()), pooled);
+    hosting: Hosting,
+) -> (Arc<Shared>, Connection) {
+    let session = Session::new(settings, Instant::now());
+    let shared = match hosting {
+        Hosting::Threads => Shared::new(session, true),
+        Hosting::Driver => Shared::new(session, false),
+        Hosting::Manual(bell) => Shared::with_bell(session, bell),
+    };
     let connection = Connection::new(endpoint, greet, Arc::clone(&shared));
-    let driver = Driver::new(connection, Arc::clone(&shared));
-    (shared, driver)
+    (shared, connection)
 }

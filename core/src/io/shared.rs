@@ -1,12 +1,13 @@
 //! What a client's handles and its I/O share: the session, the orders, and the way to wake the I/O.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::dispatch::{Handler, Request, Route, Strand};
+use super::fdset::Bell;
 use super::wire::lock;
 use crate::completion::Completion;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,11 +30,21 @@ pub(super) struct Close {
     pub done: Vec<Completion>,
 }
 
+/// How the host that waits is told that there is something to do.
+enum Waker {
+    Task(Notify),
+    Bell(Bell),
+}
+
+type Finish = Box<dyn Fn() + Send + Sync>;
+
 pub(crate) struct Shared {
     pub(super) session: Mutex<Session<Completion>>,
     pub(super) orders: Mutex<Orders>,
     pub(super) strand: Arc<Strand>,
-    notify: Notify,
+    waker: Waker,
+    /// Ends the client on the calling thread, where its host can do that.
+    finish: OnceLock<Finish>,
     /// The I/O waits and has to be woken. Set before it looks a last time whether there is work.
     asleep: AtomicBool,
     connect_called: AtomicBool,
@@ -42,12 +53,26 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// For a host that is a task. `pooled`: callbacks run on the library's threads.
     pub(super) fn new(session: Session<Completion>, pooled: bool) -> Arc<Self> {
+        Self::made(session, pooled, Waker::Task(Notify::new()))
+    }
+
+    /// For a host that waits for a descriptor.
+    pub(super) fn with_bell(session: Session<Completion>, bell: Bell) -> Arc<Self> {
+        let shared = Self::made(session, false, Waker::Bell(bell));
+        // It waits from the first moment on: nothing has to be processed before the descriptor says so.
+        shared.fall_asleep();
+        shared
+    }
+
+    fn made(session: Session<Completion>, pooled: bool, waker: Waker) -> Arc<Self> {
         let shared = Arc::new(Self {
             session: Mutex::new(session),
             orders: Mutex::new(Orders::default()),
             strand: Strand::new(pooled),
-            notify: Notify::new(),
+            waker,
+            finish: OnceLock::new(),
             asleep: AtomicBool::new(false),
             connect_called: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -64,9 +89,15 @@ impl Shared {
         shared
     }
 
-    /// For who cannot tell whether the I/O sleeps.
+    pub(super) fn set_finish(&self, finish: Finish) {
+        // Set once, where the client is made.
+        let _ = self.finish.set(finish);
+    }
+
+    /// For news that [`Connection::has_work`](super::Connection::has_work) does not see.
     pub(super) fn wake_always(&self) {
-        self.notify.notify_one();
+        lock(&self.orders).fresh = true;
+        self.wake();
     }
 
     fn is_closed(&self) -> bool {
@@ -75,7 +106,10 @@ impl Shared {
 
     pub(super) fn wake(&self) {
         if self.asleep.swap(false, Ordering::SeqCst) {
-            self.notify.notify_one();
+            match &self.waker {
+                Waker::Task(notify) => notify.notify_one(),
+                Waker::Bell(bell) => bell.ring(),
+            }
         }
     }
 
@@ -88,7 +122,10 @@ impl Shared {
     }
 
     pub(super) async fn woken(&self) {
-        self.notify.notified().await;
+        match &self.waker {
+            Waker::Task(notify) => notify.notified().await,
+            Waker::Bell(_) => std::future::pending().await,
+        }
     }
 
     /// Operations that have not completed, and the bytes that they hold.
@@ -204,13 +241,16 @@ impl Shared {
         drop(session);
     }
 
-    /// Ends now, and returns when no callback of this client will run any more. The callbacks of a
-    /// client without threads run where its driver does, which this does not wait for.
+    /// Ends now, and returns when no callback of this client will run any more: those that are left
+    /// run here if the client is a manual one. Those of a driven client run where its driver does,
+    /// which this does not wait for.
     pub(crate) fn free(&self) {
         self.strand.mute();
         // A client that has ended already has nothing to close.
         let _ = self.close(Duration::ZERO, Completion::ignored());
-        if self.strand.is_pooled() {
+        if let Some(finish) = self.finish.get() {
+            finish();
+        } else if self.strand.is_pooled() {
             self.strand.wait_ended();
         }
     }

@@ -110,5 +110,6 @@ impl Connection {
             self.end();
             self.shared.strand.push(&mut self.jobs);
         }
+        self.phase = Phase::Ended;
     }
 }

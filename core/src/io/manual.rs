@@ -1,0 +1,195 @@
+//! The manual host: the application's own loop waits for one descriptor, and calls.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use super::fdset::{FdSet, Watched, Woken};
+use super::shared::Shared;
+use super::wire::lock;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Turns of one call, so that a busy client leaves its thread to others.
+const ROUNDS: usize = 8;
+
+/// Does the I/O of one client, and runs its callbacks, whenever the application's loop calls it.
+///
+/// There is no thread but that of the caller, except while a host name is looked up. Dropping it ends
+/// the client at once: what is pending completes with `Closed`, inside the drop.
+pub struct Manual(Arc<Host>);
+
+struct Host {
+    set: FdSet,
+    shared: Arc<Shared>,
+    /// Held for a turn, and never while a callback runs.
+    work: Mutex<Work>,
+    /// Somebody is inside `process`, or ends the client.
+    occupied: Mutex<bool>,
+    left: Condvar,
+    /// Whoever is inside has to leave: the client is being freed.
+    leave: AtomicBool,
+}
+
+struct Work {
+    connection: Connection,
+    watched: Watched,
+}
+
+impl fmt::Debug for Manual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Manual")
+    }
+}
+
+impl Drop for Manual {
+    fn drop(&mut self) {
+        self.0.shared.free();
+    }
+}
+
+impl Manual {
+    pub(crate) fn new(set: FdSet, connection: Connection) -> Self {
+        let shared = Arc::clone(connection.shared());
+        let host = Arc::new(Host {
+            set,
+            shared,
+            work: Mutex::new(Work { connection, watched: Watched::default() }),
+            occupied: Mutex::new(false),
+            left: Condvar::new(),
+            leave: AtomicBool::new(false),
+        });
+        let weak = Arc::downgrade(&host);
+        host.shared.set_finish(Box::new(move || {
+            if let Some(host) = weak.upgrade() {
+                host.finish();
+            }
+        }));
+        Self(host)
+    }
+
+    /// The descriptor to wait for, the same for the client's whole life: readable exactly when
+    /// [`Manual::process`] has something to do. It is an epoll set; only wait for it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.set.fd()
+    }
+
+    /// Does what can be done, callbacks included, on this thread, and returns; with nothing to do it
+    /// waits for the first event: for up to `timeout`, zero does not wait, `None` has no end. A caught
+    /// signal ends the waiting as well.
+    ///
+    /// # Errors
+    /// `State` inside one of the client's callbacks, and while another thread is inside. `Closed` once
+    /// the client has ended and everything was delivered.
+    pub fn process(&self, timeout: Option<Duration>) -> Result<()> {
+        self.0.process(timeout)
+    }
+}
+
+/// From here on somebody else may come in.
+struct Inside<'a>(&'a Host);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.occupied) = false;
+        self.0.left.notify_all();
+    }
+}
+
+impl Host {
+    fn enter(&self) -> Result<Inside<'_>> {
+        if self.leave.load(Ordering::SeqCst) {
+            return Err(Error::closed());
+        }
+        let mut occupied = lock(&self.occupied);
+        if std::mem::replace(&mut *occupied, true) {
+            let text = if self.shared.strand.is_inside() {
+                "process: called inside a callback of the same client"
+            } else {
+                "process: another thread is inside"
+            };
+            return Err(Error::new(ErrorKind::State, text));
+        }
+        Ok(Inside(self))
+    }
+
+    fn process(&self, timeout: Option<Duration>) -> Result<()> {
+        let _inside = self.enter()?;
+        if self.is_over() {
+            return Err(Error::closed());
+        }
+        let mut readable = match self.set.wait(timeout)? {
+            Woken::Not => return Ok(()),
+            Woken::Socket => true,
+            Woken::Otherwise => false,
+        };
+        self.shared.stay_awake();
+        for _ in 0..ROUNDS {
+            if self.leave.load(Ordering::SeqCst) {
+                return Err(Error::closed());
+            }
+            let more = lock(&self.work).connection.turn(readable, Instant::now());
+            self.shared.strand.run_unless_pooled();
+            if self.is_over() {
+                return Err(Error::closed());
+            }
+            if !more && self.rest() {
+                return Ok(());
+            }
+            readable = more;
+        }
+        // The others of the loop have their turn in between.
+        self.rest();
+        self.shared.fall_asleep();
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// Has the descriptor say when there is something to do. Returns whether there is nothing now.
+    fn rest(&self) -> bool {
+        let Work { connection, watched } = &mut *lock(&self.work);
+        self.set.watch(watched, connection.socket());
+        self.shared.fall_asleep();
+        // After that, and before the deadline is read: what comes in between is not lost.
+        if connection.has_work() {
+            self.shared.stay_awake();
+            return false;
+        }
+        self.set.arm(watched, connection.deadline(), Instant::now());
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        lock(&self.work).connection.has_ended() && !self.shared.strand.has_jobs()
+    }
+
+    /// Ends the client here and now, after whoever is inside has left; what is pending completes on
+    /// this thread. A goodbye leaves if the socket takes it at once.
+    fn finish(&self) {
+        let _inside = if self.shared.strand.is_inside() {
+            // Below a call of `process` on this thread, which finds the end when it goes on.
+            None
+        } else {
+            let mut occupied = lock(&self.occupied);
+            self.leave.store(true, Ordering::SeqCst);
+            self.shared.wake_always();
+            while *occupied {
+                occupied = self.left.wait(occupied).unwrap_or_else(PoisonError::into_inner);
+            }
+            *occupied = true;
+            Some(Inside(self))
+        };
+        let mut work = lock(&self.work);
+        for _ in 0..ROUNDS {
+            if !work.connection.turn(true, Instant::now()) {
+                break;
+            }
+        }
+        work.connection.abandon();
+        self.set.watch(&mut work.watched, None);
+        drop(work);
+        self.shared.strand.wait_ended();
+    }
+}
