@@ -4,7 +4,6 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iothub::io::Manual;
 use iothub::{Config, DeviceClient, Error, ErrorKind, Result};
 
 use crate::boundary;

@@ -142,16 +142,30 @@ impl FdSet {
         }
         // Zero would disarm it.
         let wait = deadline.saturating_duration_since(now).max(Duration::from_nanos(1));
+        if self.set_clock(wait) {
+            watched.alarm = Some(deadline);
+        }
+    }
+
+    /// Has the set hold no socket, and nothing to report until the bell is rung again.
+    pub(super) fn clear(&self, watched: &mut Watched) {
+        self.forget(watched);
+        if watched.alarm.take().is_some() {
+            self.set_clock(Duration::ZERO);
+        }
+        // An error would be one of the descriptor, which has nothing to report then.
+        let _ = self.wait(Some(Duration::ZERO));
+    }
+
+    fn set_clock(&self, wait: Duration) -> bool {
         let it_value = Timespec {
             tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: wait.subsec_nanos().into(),
         };
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
         let once = Itimerspec { it_interval, it_value };
-        match timerfd_settime(&self.clock, TimerfdTimerFlags::empty(), &once) {
-            Ok(_) => watched.alarm = Some(deadline),
-            Err(errno) => log::error!("cannot set a timer: {}", std::io::Error::from(errno)),
-        }
+        let result = timerfd_settime(&self.clock, TimerfdTimerFlags::empty(), &once);
+        result.inspect_err(|&errno| log::error!("cannot set a timer: {}", std::io::Error::from(errno))).is_ok()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The manual host: the application's own loop waits for one descriptor, and calls.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -100,9 +100,6 @@ impl Drop for Inside<'_> {
 
 impl Host {
     fn enter(&self) -> Result<Inside<'_>> {
-        if self.leave.load(Ordering::SeqCst) {
-            return Err(Error::closed());
-        }
         let mut occupied = lock(&self.occupied);
         if std::mem::replace(&mut *occupied, true) {
             let text = if self.shared.strand.is_inside() {
@@ -116,9 +113,12 @@ impl Host {
     }
 
     fn process(&self, timeout: Option<Duration>) -> Result<()> {
+        if self.leave.load(Ordering::SeqCst) {
+            return Err(self.over());
+        }
         let _inside = self.enter()?;
         if self.is_over() {
-            return Err(Error::closed());
+            return Err(self.over());
         }
         let mut readable = match self.set.wait(timeout)? {
             Woken::Not => return Ok(()),
@@ -128,12 +128,12 @@ impl Host {
         self.shared.stay_awake();
         for _ in 0..ROUNDS {
             if self.leave.load(Ordering::SeqCst) {
-                return Err(Error::closed());
+                return Err(self.over());
             }
             let more = lock(&self.work).connection.turn(readable, Instant::now());
             self.shared.strand.run_unless_pooled();
             if self.is_over() {
-                return Err(Error::closed());
+                return Err(self.over());
             }
             if !more && self.rest() {
                 return Ok(());
@@ -165,6 +165,12 @@ impl Host {
         lock(&self.work).connection.has_ended() && !self.shared.strand.has_jobs()
     }
 
+    /// Nothing will come any more: the descriptor is not readable from here on.
+    fn over(&self) -> Error {
+        self.set.clear(&mut lock(&self.work).watched);
+        Error::closed()
+    }
+
     /// Ends the client here and now, after whoever is inside has left; what is pending completes on
     /// this thread. A goodbye leaves if the socket takes it at once.
     fn finish(&self) {
@@ -188,7 +194,7 @@ impl Host {
             }
         }
         work.connection.abandon();
-        self.set.watch(&mut work.watched, None);
+        self.set.clear(&mut work.watched);
         drop(work);
         self.shared.strand.wait_ended();
     }
