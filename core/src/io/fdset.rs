@@ -165,7 +165,9 @@ impl FdSet {
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
         let once = Itimerspec { it_interval, it_value };
         let result = timerfd_settime(&self.clock, TimerfdTimerFlags::empty(), &once);
-        result.inspect_err(|&errno| log::error!("cannot set a timer: {}", std::io::Error::from(errno))).is_ok()
+        result
+            .inspect_err(|&errno| log::error!("cannot set a timer: {}", std::io::Error::from(errno)))
+            .is_ok()
     }
 }
 

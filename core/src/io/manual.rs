@@ -127,10 +127,7 @@ impl Host {
         };
         self.shared.stay_awake();
         for _ in 0..ROUNDS {
-            if self.leave.load(Ordering::SeqCst) {
-                return Err(self.over());
-            }
-            let more = lock(&self.work).connection.turn(readable, Instant::now());
+            let Some(more) = self.turn(readable) else { return Err(self.over()) };
             self.shared.strand.run_unless_pooled();
             if self.is_over() {
                 return Err(self.over());
@@ -142,9 +139,21 @@ impl Host {
         }
         // The others of the loop have their turn in between.
         self.rest();
+        self.ring();
+        Ok(())
+    }
+
+    /// Has the descriptor be readable.
+    fn ring(&self) {
         self.shared.fall_asleep();
         self.shared.wake();
-        Ok(())
+    }
+
+    /// `None`: the client is being freed, and what is left is not for this thread.
+    fn turn(&self, readable: bool) -> Option<bool> {
+        let mut work = lock(&self.work);
+        let free = !self.leave.load(Ordering::SeqCst);
+        free.then(|| work.connection.turn(readable, Instant::now()))
     }
 
     /// Has the descriptor say when there is something to do. Returns whether there is nothing now.
@@ -174,13 +183,18 @@ impl Host {
     /// Ends the client here and now, after whoever is inside has left; what is pending completes on
     /// this thread. A goodbye leaves if the socket takes it at once.
     fn finish(&self) {
+        {
+            // Under this lock, so that the end is not met by a turn of somebody else.
+            let _work = lock(&self.work);
+            self.leave.store(true, Ordering::SeqCst);
+        }
+        self.shared.close_now();
+        self.shared.wake_always();
         let _inside = if self.shared.strand.is_inside() {
             // Below a call of `process` on this thread, which finds the end when it goes on.
             None
         } else {
             let mut occupied = lock(&self.occupied);
-            self.leave.store(true, Ordering::SeqCst);
-            self.shared.wake_always();
             while *occupied {
                 occupied = self.left.wait(occupied).unwrap_or_else(PoisonError::into_inner);
             }
@@ -197,5 +211,7 @@ impl Host {
         self.set.clear(&mut work.watched);
         drop(work);
         self.shared.strand.wait_ended();
+        // Who waits for the descriptor comes, and is told.
+        self.ring();
     }
 }

@@ -246,12 +246,18 @@ impl Shared {
     /// which this does not wait for.
     pub(crate) fn free(&self) {
         self.strand.mute();
-        // A client that has ended already has nothing to close.
-        let _ = self.close(Duration::ZERO, Completion::ignored());
         if let Some(finish) = self.finish.get() {
             finish();
-        } else if self.strand.is_pooled() {
+            return;
+        }
+        self.close_now();
+        if self.strand.is_pooled() {
             self.strand.wait_ended();
         }
+    }
+
+    pub(super) fn close_now(&self) {
+        // A client that has ended already has nothing to close.
+        let _ = self.close(Duration::ZERO, Completion::ignored());
     }
 }
