@@ -59,6 +59,8 @@ struct Queue {
     /// The last job is running.
     ending: bool,
     ended: bool,
+    /// Somebody waits for a change; waking nobody costs a system call as well.
+    awaited: bool,
 }
 
 /// Received bytes that may wait for their handler before no more are read from the socket.
@@ -187,8 +189,11 @@ impl Strand {
             queue.jobs.append(jobs);
         }
         let schedule = self.pooled && !std::mem::replace(&mut queue.scheduled, true);
+        let awaited = queue.awaited;
         drop(queue);
-        self.changed.notify_all();
+        if awaited {
+            self.changed.notify_all();
+        }
         if schedule {
             pool::schedule(Arc::clone(self));
         }
@@ -338,6 +343,7 @@ impl Strand {
                 self.run_batch(batch);
                 queue = lock(&self.queue);
             } else {
+                queue.awaited = true;
                 queue = self.changed.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
             }
         }

@@ -26,11 +26,18 @@ struct Host {
     shared: Arc<Shared>,
     /// Held for a turn, and never while a callback runs.
     work: Mutex<Work>,
-    /// Somebody is inside `process`, or ends the client.
-    occupied: Mutex<bool>,
+    gate: Mutex<Gate>,
     left: Condvar,
     /// Whoever is inside has to leave: the client is being freed.
     leave: AtomicBool,
+}
+
+#[derive(Default)]
+struct Gate {
+    /// Somebody is inside `process`, or ends the client.
+    occupied: bool,
+    /// Somebody waits to end the client; waking nobody would cost a system call at each turn.
+    awaited: bool,
 }
 
 struct Work {
@@ -57,7 +64,7 @@ impl Manual {
             set,
             shared,
             work: Mutex::new(Work { connection, watched: Watched::default() }),
-            occupied: Mutex::new(false),
+            gate: Mutex::default(),
             left: Condvar::new(),
             leave: AtomicBool::new(false),
         });
@@ -93,15 +100,17 @@ struct Inside<'a>(&'a Host);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.occupied) = false;
-        self.0.left.notify_all();
+        let mut gate = lock(&self.0.gate);
+        gate.occupied = false;
+        if gate.awaited {
+            self.0.left.notify_all();
+        }
     }
 }
 
 impl Host {
     fn enter(&self) -> Result<Inside<'_>> {
-        let mut occupied = lock(&self.occupied);
-        if std::mem::replace(&mut *occupied, true) {
+        if std::mem::replace(&mut lock(&self.gate).occupied, true) {
             let text = if self.shared.strand.is_inside() {
                 "process: called inside a callback of the same client"
             } else {
@@ -194,11 +203,12 @@ impl Host {
             // Below a call of `process` on this thread, which finds the end when it goes on.
             None
         } else {
-            let mut occupied = lock(&self.occupied);
-            while *occupied {
-                occupied = self.left.wait(occupied).unwrap_or_else(PoisonError::into_inner);
+            let mut gate = lock(&self.gate);
+            while gate.occupied {
+                gate.awaited = true;
+                gate = self.left.wait(gate).unwrap_or_else(PoisonError::into_inner);
             }
-            *occupied = true;
+            gate.occupied = true;
             Some(Inside(self))
         };
         let mut work = lock(&self.work);

@@ -29,10 +29,14 @@ impl Lab {
         Self { hub, events }
     }
 
-    /// Options of a hub under an address, without a name to look up, whose keys and certificates are
-    /// those of every other hub of `certs`.
+    /// As [`Lab::addressed`], with the keys and certificates of every other hub of `certs`.
     pub(crate) fn lasting(certs: &Path) -> Options {
-        Options { name: "127.0.0.1".to_owned(), certs: Some(certs.to_owned()), ..Options::default() }
+        Options { certs: Some(certs.to_owned()), ..Self::addressed() }
+    }
+
+    /// Without a name that has to be looked up.
+    pub(crate) fn addressed() -> Options {
+        Options { name: "127.0.0.1".to_owned(), ..Options::default() }
     }
 
     /// Stops it; what takes its place listens on the same port.
