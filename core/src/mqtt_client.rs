@@ -8,9 +8,11 @@ use crate::config::{MqttConfig, Tuning};
 use crate::error::Result;
 use crate::hub::{Identity, Policy};
 use crate::io::{
-    self, Ack, Connection, Driver, Endpoint, FdSet, Greet, Greeting, Handler, Hosting, Manual, Route, Shared,
+    self, Ack, Connection, Driver, Endpoint, FdSet, Greet, Greeting, Handler, Hosting, HubLink, Manual,
+    Route, Shared,
 };
 use crate::mqtt::{Delivery, Message, Publish, QoS, check_filter, check_topic};
+use crate::stats::Stats;
 use crate::status::StatusHandler;
 
 /// Publishes and subscribes over one connection that is kept up until it is closed.
@@ -77,7 +79,7 @@ impl MqttClient {
         } else {
             None
         };
-        Self::assemble(&host, &tuning, greet_with(connect, &tuning), policy, hosting)
+        Self::assemble(&host, &tuning, greet_with(connect, &tuning), policy, None, hosting)
     }
 
     pub(crate) fn assemble(
@@ -85,6 +87,7 @@ impl MqttClient {
         tuning: &Tuning,
         greet: Greet,
         policy: Option<Policy>,
+        hub: Option<HubLink>,
         hosting: Hosting,
     ) -> Result<(Self, Connection)> {
         let endpoint = Endpoint {
@@ -95,7 +98,7 @@ impl MqttClient {
             stall_timeout: tuning.ping_timeout,
             backoff: tuning.backoff(),
         };
-        let (shared, connection) = io::assemble(endpoint, greet, tuning.settings(), hosting);
+        let (shared, connection) = io::assemble(endpoint, greet, tuning.settings(), hub, hosting);
         Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live, policy })), connection))
     }
 
@@ -200,12 +203,21 @@ impl MqttClient {
     /// Called for each received message, in order. `None` removes the handler; messages above
     /// QoS 0 then wait for the next one.
     pub fn on_message(&self, handler: Option<Box<dyn FnMut(Message) -> Ack + Send>>) {
-        self.0.shared.set_handler(Route::Message, handler.map(Handler::Message));
+        self.0.shared.set_handler(Route::Topic, handler.map(Handler::Topic));
     }
 
     /// Called for each change of the connection, in order with everything else.
     pub fn on_status(&self, handler: Option<StatusHandler>) {
         self.0.shared.set_handler(Route::Status, handler.map(Handler::Status));
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// What the client has done so far.
+    pub fn stats(&self) -> Stats {
+        self.0.shared.stats()
     }
 
     /// Operations that have not completed, and the bytes that they hold.

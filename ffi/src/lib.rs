@@ -21,6 +21,14 @@ pub mod client;
 
 pub mod manual;
 
+pub mod method;
+
+pub mod twin;
+
+pub mod module;
+
+pub mod stats;
+
 mod boundary;
 mod fork;
 mod handle;

@@ -199,6 +199,7 @@ static void a_child_has_no_client(void) {
   /* A child that lives holds copies of the socket; nothing of that may come out of the parent's descriptor. */
   child = fork();
   if (child == 0) {
+    alarm(100);
     pause();
     _Exit(0);
   }

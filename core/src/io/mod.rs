@@ -8,10 +8,12 @@ mod dial;
 mod dispatch;
 mod driver;
 mod fdset;
+mod hub_link;
 mod interest;
 mod manual;
 mod pem;
 mod pool;
+mod received;
 mod resolve;
 mod shared;
 mod threaded;
@@ -25,12 +27,13 @@ use std::time::Instant;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
-pub use dispatch::Ack;
-pub(crate) use dispatch::{Handler, Route};
 pub use driver::Driver;
 pub(crate) use fdset::{Bell, FdSet};
+pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
 pub use manual::Manual;
+pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
+pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
@@ -53,13 +56,14 @@ pub(crate) fn assemble(
     endpoint: Endpoint,
     greet: Greet,
     settings: Settings,
+    hub: Option<HubLink>,
     hosting: Hosting,
 ) -> (Arc<Shared>, Connection) {
     let session = Session::new(settings, Instant::now());
     let shared = match hosting {
-        Hosting::Threads => Shared::new(session, true),
-        Hosting::Driver => Shared::new(session, false),
-        Hosting::Manual(bell) => Shared::with_bell(session, bell),
+        Hosting::Threads => Shared::new(session, hub, true),
+        Hosting::Driver => Shared::new(session, hub, false),
+        Hosting::Manual(bell) => Shared::with_bell(session, hub, bell),
     };
     let connection = Connection::new(endpoint, greet, Arc::clone(&shared));
     (shared, connection)

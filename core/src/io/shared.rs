@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::dispatch::{Handler, Request, Route, Strand};
+use super::dispatch::{Request, Strand};
 use super::fdset::Bell;
+use super::hub_link::HubLink;
+use super::received::{Handler, Route};
 use super::wire::lock;
 use crate::completion::Completion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::MethodRequest;
 use crate::mqtt::{Delivery, Refused, Session};
+use crate::stats::{LinkCounters, Stats};
 
 /// What the application has asked of the connection.
 #[derive(Default)]
@@ -40,8 +44,11 @@ type Finish = Box<dyn Fn() + Send + Sync>;
 
 pub(crate) struct Shared {
     pub(super) session: Mutex<Session<Completion>>,
+    /// Where the server is an IoT Hub and the client a device or module.
+    pub(super) hub: Option<HubLink>,
     pub(super) orders: Mutex<Orders>,
     pub(super) strand: Arc<Strand>,
+    pub(super) counters: Mutex<LinkCounters>,
     waker: Waker,
     /// Ends the client on the calling thread, where its host can do that.
     finish: OnceLock<Finish>,
@@ -54,23 +61,25 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// For a host that is a task. `pooled`: callbacks run on the library's threads.
-    pub(super) fn new(session: Session<Completion>, pooled: bool) -> Arc<Self> {
-        Self::made(session, pooled, Waker::Task(Notify::new()))
+    pub(super) fn new(session: Session<Completion>, hub: Option<HubLink>, pooled: bool) -> Arc<Self> {
+        Self::made(session, hub, pooled, Waker::Task(Notify::new()))
     }
 
     /// For a host that waits for a descriptor.
-    pub(super) fn with_bell(session: Session<Completion>, bell: Bell) -> Arc<Self> {
-        let shared = Self::made(session, false, Waker::Bell(bell));
+    pub(super) fn with_bell(session: Session<Completion>, hub: Option<HubLink>, bell: Bell) -> Arc<Self> {
+        let shared = Self::made(session, hub, false, Waker::Bell(bell));
         // It waits from the first moment on: nothing has to be processed before the descriptor says so.
         shared.fall_asleep();
         shared
     }
 
-    fn made(session: Session<Completion>, pooled: bool, waker: Waker) -> Arc<Self> {
+    fn made(session: Session<Completion>, hub: Option<HubLink>, pooled: bool, waker: Waker) -> Arc<Self> {
         let shared = Arc::new(Self {
             session: Mutex::new(session),
+            hub,
             orders: Mutex::new(Orders::default()),
             strand: Strand::new(pooled),
+            counters: Mutex::default(),
             waker,
             finish: OnceLock::new(),
             asleep: AtomicBool::new(false),
@@ -83,6 +92,8 @@ impl Shared {
             match request {
                 // A delivery of a connection that is gone comes again.
                 Request::Acknowledge(delivery) => drop(shared.acknowledge(delivery)),
+                // Whoever waits for it learns that at once.
+                Request::Refuse(request) => drop(shared.respond(request, 404, b"")),
                 Request::Read => shared.wake_always(),
             }
         }));
@@ -130,7 +141,19 @@ impl Shared {
 
     /// Operations that have not completed, and the bytes that they hold.
     pub(crate) fn queued(&self) -> (usize, usize) {
-        lock(&self.session).queued()
+        let requests = self.hub.as_ref().map_or(0, HubLink::len);
+        let (messages, bytes) = lock(&self.session).queued();
+        (messages + requests, bytes)
+    }
+
+    /// What is to be done before a goodbye.
+    pub(super) fn owed(&self) -> usize {
+        self.hub.as_ref().map_or(0, HubLink::len) + lock(&self.session).owed()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let counters = lock(&self.session).counters();
+        Stats::new(counters, self.queued(), &lock(&self.counters))
     }
 
     /// Gives `operation` the session, and wakes the I/O if that made something to write. What is
@@ -163,6 +186,21 @@ impl Shared {
             refused.tag.abandon();
             refused.error
         })
+    }
+
+    /// Asks `request` of the hub, and lets the I/O look at it and at its deadline.
+    pub(crate) fn ask_hub<R>(
+        &self,
+        request: impl FnOnce(&HubLink, &Mutex<Session<Completion>>) -> Result<R>,
+    ) -> Result<R> {
+        let unsupported = || Error::new(ErrorKind::Unsupported, "this client is not one of an IoT Hub");
+        let result = request(self.hub.as_ref().ok_or_else(unsupported)?, &self.session);
+        self.wake();
+        result
+    }
+
+    pub(crate) fn respond(&self, request: MethodRequest, status: u16, body: &[u8]) -> Result<()> {
+        self.ask_hub(|hub, session| hub.respond(session, request, status, body))
     }
 
     pub(crate) fn acknowledge(&self, delivery: Delivery) -> Result<()> {
