@@ -19,6 +19,8 @@ pub mod options;
 
 pub mod client;
 
+pub mod manual;
+
 pub mod method;
 
 pub mod twin;
