@@ -70,7 +70,10 @@ impl Calls {
         let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
         let method = text("method").ok_or("a call needs a method")?;
         let id = to(arguments).to_owned();
-        let payload = arguments.get("json").map(matching::json).transpose()?;
+        let payload = match arguments.get("size").and_then(Value::as_u64) {
+            Some(size) => Some("x".repeat(size as usize - 2).into()),
+            None => arguments.get("json").map(matching::json).transpose()?,
+        };
         let time = |name: &str, default: Duration| {
             arguments.get(name).and_then(Value::as_u64).map_or(default, Duration::from_millis)
         };

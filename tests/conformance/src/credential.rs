@@ -29,6 +29,11 @@ fn known() -> &'static Certificate {
     KNOWN.get_or_init(certificate)
 }
 
+/// An authority that has issued nothing that anybody uses.
+pub(crate) fn another_authority() -> String {
+    certificate().pem
+}
+
 pub(crate) fn thumbprint() -> &'static str {
     &known().thumbprint
 }
@@ -50,6 +55,8 @@ pub(crate) fn give(
             let own = parts.shared_access_key.clone().unwrap_or_default();
             set("connection_string", string(identity)?.replace(&own, &other).into())
         }
+        // For a client that is to be refused.
+        "none" => set("identity", identity_of(hub, identity)),
         "unknown" => {
             let known = string(identity)?;
             set("connection_string", known.replace(&format!("DeviceId={identity}"), "DeviceId=nobody").into())

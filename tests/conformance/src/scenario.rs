@@ -80,7 +80,7 @@ fn allowed(actor: Actor, what: &str) -> Option<&'static [&'static str]> {
         (Actor::Sees, "state") => &["state", "cause", "status", "detail"],
         (Actor::Backend, "send") => &["to", "id", "body", "body_hex", "size", "fields", "properties", "bag"],
         (Actor::Backend, "input") => &["to", "input", "id", "body", "properties"],
-        (Actor::Backend, "call") => &["to", "as", "method", "json", "connect_ms", "response_ms"],
+        (Actor::Backend, "call") => &["to", "as", "method", "json", "size", "connect_ms", "response_ms"],
         (Actor::Backend, "answered") => &["of", "status", "json", "refused", "size"],
         (Actor::Backend, "update") => &["to", "desired"],
         (Actor::Backend, "twin") => &["to", "desired", "reported"],

@@ -103,6 +103,9 @@ impl World {
         credential::give(&hub, &identity, &credential, &mut options)?;
         let websocket = options.get("transport").is_some_and(|transport| transport == "websocket");
         let port = if websocket { hub.https_port() } else { hub.mqtt_port() };
+        if options.get("trusted_roots").is_some_and(|roots| roots == "another") {
+            options.insert("trusted_roots".to_owned(), credential::another_authority().into());
+        }
         let mut offer = |name: &str, value: Value| {
             options.entry(name.to_owned()).or_insert(value);
         };
