@@ -78,11 +78,7 @@ pub(crate) fn give(
         }
         "expired_token" => {
             set("identity", identity_of(hub, identity));
-            set("sas_token", token(&string(identity)?, -60)?.into())
-        }
-        "short_token" => {
-            set("identity", identity_of(hub, identity));
-            set("sas_token", token(&string(identity)?, 3)?.into())
+            set("sas_token", token(&string(identity)?, -3600)?.into())
         }
         "token_source" => {
             set("identity", identity_of(hub, identity));
@@ -91,7 +87,7 @@ pub(crate) fn give(
         }
         "token_source_that_begins_badly" => {
             set("identity", identity_of(hub, identity));
-            let tokens = [token(&string(identity)?, -60)?, token(&string(identity)?, 7200)?];
+            let tokens = [token(&string(identity)?, -3600)?, token(&string(identity)?, 7200)?];
             set("sas_token_source", json!(tokens))
         }
         other => return Err(format!("there is no credential {other:?}")),
