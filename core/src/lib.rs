@@ -42,7 +42,7 @@ mod mqtt_client;
 mod status;
 
 pub use completion::{Answer, Completion, Pending, Words};
-pub use config::{Config, MqttConfig, Tuning};
+pub use config::{Config, MqttConfig, Transport, Tuning};
 pub use device_client::{DeviceClient, MessageHandler};
 pub use error::{Error, ErrorKind, Result};
 pub use mqtt_client::MqttClient;

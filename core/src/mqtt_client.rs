@@ -78,10 +78,11 @@ impl MqttClient {
     ) -> Result<(Self, Driver)> {
         let endpoint = Endpoint {
             host: host.to_owned(),
-            port: tuning.port,
+            port: tuning.port(),
+            via: tuning.via(host),
             tls: Some((tuning.tls.client_config()?, io::server_name(host)?)),
             connect_timeout: tuning.connect_timeout,
-            stall_timeout: tuning.ping_timeout,
+            stall_timeout: tuning.stall_timeout,
             backoff: tuning.backoff(),
         };
         let (shared, driver) = io::assemble(endpoint, greet, tuning.settings(), threaded);

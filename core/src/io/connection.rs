@@ -22,6 +22,7 @@ use super::dial::{Dial, Step};
 use super::dispatch::Job;
 use super::interest::Interest;
 use super::shared::Shared;
+use super::via::Via;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::hub::Doubt;
@@ -32,6 +33,7 @@ use crate::status::{ConnectionState, Status};
 pub(crate) struct Endpoint {
     pub host: String,
     pub port: u16,
+    pub via: Via,
     /// `None` is plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// From the first step of an attempt to the CONNACK.
@@ -221,7 +223,8 @@ impl Connection {
                 let timeout = self.endpoint.connect_timeout;
                 let shared = Arc::clone(&self.shared);
                 let wake = Arc::new(move || shared.wake_always());
-                let dial = Dial::start(&self.endpoint.host, self.endpoint.port, timeout, now, wake);
+                let Endpoint { host, port, via, .. } = &self.endpoint;
+                let dial = Dial::start(host, *port, via, timeout, now, wake);
                 self.phase = Phase::Dialing(Box::new(dial), now + timeout);
                 Ok(true)
             }

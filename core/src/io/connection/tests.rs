@@ -33,6 +33,7 @@ impl Rig {
         let endpoint = Endpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: listener.local_addr().unwrap().port(),
+            via: Via::default(),
             tls: None,
             connect_timeout: LIMIT,
             stall_timeout: LIMIT,
