@@ -6,18 +6,6 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }
 
-fn queue(count: usize) -> Queue {
-    let mut queue = Queue::default();
-    for i in 0..count {
-        queue.push("d", CloudMessage::new("x").with_id(&i.to_string()), at(0)).unwrap();
-    }
-    queue
-}
-
-fn ids(deliveries: &[Delivery]) -> Vec<&str> {
-    deliveries.iter().map(|delivery| &*delivery.message_id).collect()
-}
-
 #[test]
 fn the_topic_has_what_the_sdks_insist_on() {
     let mut message = CloudMessage::new("hello")
@@ -40,61 +28,14 @@ fn the_topic_has_what_the_sdks_insist_on() {
 
 #[test]
 fn the_queue_is_limited_in_number_and_size() {
-    let mut full = queue(50);
-    assert_eq!(full.push("d", CloudMessage::new("x"), at(0)).unwrap_err().code, 403_004);
-    let mut empty = queue(0);
-    assert!(empty.push("d", CloudMessage::new(vec![0; 65_536]), at(0)).is_ok());
-    assert_eq!(empty.push("d", CloudMessage::new(vec![0; 65_537]), at(0)).unwrap_err().code, 413_001);
-}
-
-#[test]
-fn messages_go_out_in_order_and_once() {
-    let now = Instant::now();
-    let mut queue = queue(2);
-    assert_eq!(&*queue.send_next(1, now).unwrap().message_id, "0");
-    assert_eq!(&*queue.send_next(2, now).unwrap().message_id, "1");
-    assert!(queue.send_next(3, now).is_none());
-    assert!(queue.is_in_use(2) && !queue.is_in_use(3));
-    assert_eq!(&*queue.complete(2).unwrap().message_id, "1");
-    assert!(queue.complete(2).is_none());
-    assert_eq!(queue.len(), 1);
-}
-
-#[test]
-fn a_message_whose_lock_ended_goes_out_again() {
-    let now = Instant::now();
-    let lock = Duration::from_secs(60);
-    let mut queue = queue(2);
-    queue.send_next(1, now + lock);
-    assert_eq!(queue.next_unlock(), Some(now + lock));
-    let before = now + lock - Duration::from_millis(1);
-    assert!(queue.unlock_overdue(before).is_empty());
-    assert_eq!(ids(&queue.unlock_overdue(now + lock)), ["0"]);
-    assert!(queue.complete(1).is_none(), "a late PUBACK completes nothing");
-    let again = queue.send_next(7, now + lock * 2).unwrap();
-    assert_eq!((&*again.message_id, again.count), ("0", 2));
-}
-
-#[test]
-fn a_resumed_session_sees_the_unacknowledged_under_their_ids() {
-    let now = Instant::now();
-    let mut queue = queue(3);
-    queue.send_next(4, now);
-    queue.send_next(5, now);
-    let again = queue.resend(now);
-    let again: Vec<_> = again.iter().map(|(id, d)| (*id, &*d.message_id, d.count)).collect();
-    assert_eq!(again, [(4, "0", 2), (5, "1", 2)]);
-    queue.unlock_all();
-    assert_eq!(queue.send_next(1, now).unwrap().count, 3);
-}
-
-#[test]
-fn messages_expire() {
-    let mut queue = queue(1);
-    let mut short = CloudMessage::new("x").with_id("short");
+    let queued = |body: usize, waiting| CloudMessage::new(vec![0; body]).into_queued("d", waiting, at(0));
+    assert_eq!(queued(1, 49).unwrap().expires, at(3600), "an hour by default");
+    assert_eq!(queued(1, 50).unwrap_err().code, 403_004);
+    assert!(queued(65_536, 0).is_ok());
+    assert_eq!(queued(65_537, 0).unwrap_err().code, 413_001);
+    let wide = CloudMessage::new("").with_property("p", Some(&"x".repeat(65_535)));
+    assert_eq!(wide.into_queued("d", 0, at(0)).unwrap_err().status, 400);
+    let mut short = CloudMessage::new("");
     short.expiry = Some(at(10));
-    queue.push("d", short, at(0)).unwrap();
-    assert!(queue.expired(at(9)).is_empty());
-    assert_eq!(ids(&queue.expired(at(10))), ["short"]);
-    assert_eq!(ids(&queue.expired(at(3600))), ["0"], "an hour by default");
+    assert_eq!(short.into_queued("d", 0, at(0)).unwrap().expires, at(10));
 }

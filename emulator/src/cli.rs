@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, IdentityOptions, Options};
-use crate::{program, send};
+use crate::{program, routes, send};
 
 /// A local Azure IoT Hub for development and tests.
 ///
@@ -48,6 +48,10 @@ struct Serve {
     /// A device with a certificate: the SHA-1 or SHA-256 of its DER form, in hexadecimal.
     #[arg(long = "x509", value_name = "ID=THUMBPRINT")]
     x509: Vec<String>,
+    /// What a module sends to an output goes to an input of a module of the same device. Such
+    /// messages wait for the module, in memory, until their PUBACK or for two hours.
+    #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT")]
+    routes: Vec<String>,
     /// Where the certificates and the secret of the made-up keys are kept.
     #[arg(long, default_value = "emulator-certs", value_name = "DIR")]
     certs: PathBuf,
@@ -136,7 +140,11 @@ fn options(serve: &Serve) -> Result<Options, String> {
             credential: CredentialOptions::Thumbprints(vec![thumbprint]),
         });
     }
+    let routes = serve.routes.iter().map(|text| {
+        routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
+    });
     Ok(Options {
+        routes: routes.collect::<Result<_, _>>()?,
         host: serve.host.clone(),
         mqtt_port: serve.mqtt_port,
         https_port: serve.https_port,
@@ -198,9 +206,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for arguments in
-            [&["--module", "d"][..], &["--x509", "d"], &["--config", "f"], &["--mqtt-port", "70000"]]
-        {
+        for arguments in [
+            &["--module", "d"][..],
+            &["--x509", "d"],
+            &["--config", "f"],
+            &["--mqtt-port", "70000"],
+            &["--route", "d/m/o"],
+        ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

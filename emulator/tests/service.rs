@@ -85,6 +85,21 @@ fn c2d_is_posted_with_its_properties_as_headers() {
 }
 
 #[test]
+fn a_message_is_posted_to_an_input() {
+    let (hub, _events) = hub();
+    let mut client = Client::connect(&hub, "d/m");
+    client.subscribe("devices/d/modules/m/inputs/#", QoS::AtLeastOnce);
+    let headers = ["iothub-messageid: 42", "iothub-app-level: high", "content-type: a/b"];
+    let path = "POST /devices/d/modules/m/inputs/in";
+    assert_eq!(authorized(&hub, path, &headers, "hello").0, 204);
+    let publish = client.expect_publish();
+    assert_eq!(publish.topic, "devices/d/modules/m/inputs/in/level=high&%24.mid=42&%24.ct=a%2Fb");
+    assert_eq!(&publish.payload[..], b"hello");
+    assert_eq!(authorized(&hub, "POST /devices/d/modules/x/inputs/in", &[], "hello").0, 404);
+    assert_eq!(request(&hub, path, &[], "hello").0, 401);
+}
+
+#[test]
 fn back_ends_need_a_policys_token() {
     let (hub, _events) = hub();
     let path = "POST /devices/d/messages/devicebound";

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod broker;
+pub mod http_proxy;
 pub mod proxy;
 
 use std::sync::mpsc::{self, Receiver};

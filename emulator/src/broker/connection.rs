@@ -191,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn obey(&mut self, command: Command) -> Result<(), End> {
         match command {
-            Command::C2d => self.client.deliver(&mut self.output),
+            Command::Queue => self.client.deliver(&mut self.output),
             Command::Publish { subject, topic, body } => {
                 self.client.send(subject, &topic, &body, &mut self.output);
             }
@@ -240,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(End::Cause(Cause::new("keep_alive", reason)));
         }
         if self.client.next_unlock.is_some_and(|at| at <= now) {
-            self.client.next_unlock = self.client.broker.unlock_c2d(&self.client.identity);
+            self.client.next_unlock = self.client.broker.unlock_queued(&self.client.identity);
             self.client.deliver(&mut self.output);
         }
         Ok(())

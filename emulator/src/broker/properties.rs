@@ -161,7 +161,7 @@ fn document(identity: &Identity, entry: &Entry) -> Value {
         "statusUpdateTime": "0001-01-01T00:00:00Z",
         "connectionState": if entry.link.is_some() { "Connected" } else { "Disconnected" },
         "lastActivityTime": entry.last_activity.as_deref().unwrap_or("0001-01-01T00:00:00Z"),
-        "cloudToDeviceMessageCount": entry.c2d.len(),
+        "cloudToDeviceMessageCount": entry.queue.len(),
         "authenticationType": authentication,
         "x509Thumbprint": {
             "primaryThumbprint": thumbprints.first(),

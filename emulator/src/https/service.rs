@@ -44,6 +44,19 @@ pub(super) async fn send_c2d(
     Ok((StatusCode::NO_CONTENT, [("iothub-messageid", message_id)]))
 }
 
+/// Not IoT Hub's own: to an input of a module, as another module would send it.
+pub(super) async fn send_input(
+    State(broker): Shared,
+    Path((device, module, input)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, [(&'static str, String); 1]), HubError> {
+    authorize(&broker, &headers, &["devices", &device, "modules", &module, "inputs", &input])?;
+    let module = Identity::module(device, module);
+    let message_id = broker.send_input(&module, &input, cloud_message(&headers, body)?)?;
+    Ok((StatusCode::NO_CONTENT, [("iothub-messageid", message_id)]))
+}
+
 /// Reads a message whose properties are headers; header names reach us in lower case.
 fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubError> {
     let mut message = CloudMessage::new(body);
