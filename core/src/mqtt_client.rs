@@ -81,6 +81,7 @@ impl MqttClient {
             port: tuning.port(),
             via: tuning.via(host),
             tls: Some((tuning.tls.client_config()?, io::server_name(host)?)),
+            websocket: tuning.websocket_path(),
             connect_timeout: tuning.connect_timeout,
             stall_timeout: tuning.stall_timeout,
             backoff: tuning.backoff(),

@@ -36,6 +36,8 @@ pub(crate) struct Endpoint {
     pub via: Via,
     /// `None` is plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The path of the WebSocket that carries MQTT.
+    pub websocket: Option<String>,
     /// From the first step of an attempt to the CONNACK.
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,

@@ -20,6 +20,7 @@ pub mod tls;
 mod tls_fault;
 mod tunnel;
 mod via;
+mod websocket;
 mod wire;
 
 use std::sync::Arc;

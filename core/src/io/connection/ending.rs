@@ -55,8 +55,8 @@ impl Connection {
         let queued = lock(&self.shared.session).queued().0;
         let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
-            // Before TLS is up nothing was said that calls for a goodbye.
-            Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_secured(),
+            // Before MQTT may pass nothing was said that calls for a goodbye.
+            Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_open(),
             Phase::Idle => true,
             Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
         };

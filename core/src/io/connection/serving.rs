@@ -24,9 +24,12 @@ impl Connection {
         greeted_by: Instant,
         now: Instant,
     ) -> Result<(), Fault> {
-        let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
+        let Endpoint { host, port, tls, websocket, stall_timeout, .. } = &self.endpoint;
         let peer = format!("{host}:{port}");
-        let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        let mut wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        if let Some(path) = websocket {
+            wire.upgrade(host, *port, path)?;
+        }
         let Greeting { connect, renew_after, doubt } = (self.greet)()?;
         lock(&self.shared.session)
             .start(&connect, now)
@@ -50,7 +53,7 @@ impl Connection {
         let session = &shared.session;
         let mut served = open.exchange(&shared, readable, now);
         if served.is_ok() && open.up_since.is_none() && now >= open.greeted_by {
-            let stage = if open.wire.is_secured() { "no CONNACK" } else { "the TLS handshake did not end" };
+            let stage = open.wire.awaits();
             let Endpoint { host, port, connect_timeout, .. } = &self.endpoint;
             let detail = format!("{host}:{port}: {stage} within {connect_timeout:?}");
             served = Err(Fault::new(Cause::ConnectTimeout, detail));

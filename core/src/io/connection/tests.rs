@@ -35,6 +35,7 @@ impl Rig {
             port: listener.local_addr().unwrap().port(),
             via: Via::default(),
             tls: None,
+            websocket: None,
             connect_timeout: LIMIT,
             stall_timeout: LIMIT,
             backoff: Backoff::default(),
