@@ -84,6 +84,7 @@ impl MqttClient {
             websocket: tuning.websocket_path(),
             connect_timeout: tuning.connect_timeout,
             stall_timeout: tuning.stall_timeout,
+            unacknowledged_timeout: tuning.keep_alive + tuning.ping_timeout.max(tuning.stall_timeout),
             backoff: tuning.backoff(),
         };
         let (shared, driver) = io::assemble(endpoint, greet, tuning.settings(), threaded);

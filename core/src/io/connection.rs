@@ -41,6 +41,8 @@ pub(crate) struct Endpoint {
     /// From the first step of an attempt to the CONNACK.
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
+    /// What has left and is not acknowledged for so long, by TCP, has met a dead peer.
+    pub unacknowledged_timeout: Duration,
     pub backoff: Backoff,
 }
 

@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_tcp_user_timeout;
+
 use super::{Connection, Endpoint, Greeting, Open, Phase};
 use crate::completion::Completion;
 use crate::io::carrier::Carrier;
@@ -25,6 +27,10 @@ impl Connection {
         now: Instant,
     ) -> Result<(), Fault> {
         let Endpoint { host, port, tls, websocket, stall_timeout, .. } = &self.endpoint;
+        let limit = self.endpoint.unacknowledged_timeout.as_millis();
+        // Finds a dead peer also while its bytes are held back, when no answer to a ping can be seen. A
+        // system without it finds him once they are not.
+        let _ = set_tcp_user_timeout(&socket, u32::try_from(limit).unwrap_or(u32::MAX));
         let peer = format!("{host}:{port}");
         let mut wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
         if let Some(path) = websocket {
@@ -90,7 +96,8 @@ impl Open {
     pub(super) fn exchange(&mut self, shared: &Shared, readable: bool, now: Instant) -> Result<bool, Fault> {
         let session = &shared.session;
         let unread = if shared.strand.is_full() {
-            // Not reading is our choice, and no sign of a dead peer.
+            // Not reading is our choice, and no sign of a dead peer. Pings still leave: the system
+            // tells when they reach nobody.
             lock(session).alive(now);
             self.wire.postpone_read();
             false

@@ -8,9 +8,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::error::{ErrorKind, Result};
+use crate::io::dispatch::{Handler, Route};
 use crate::mqtt::{Publish, QoS, Session, Settings};
 
 const LIMIT: Duration = Duration::from_secs(30);
+/// The keep-alive and the ping timeout of the rig.
+const SILENCE: Duration = Duration::from_secs(60 + 30);
 const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 /// A connection under a clock of its own, to a server that says only what the test says.
@@ -38,10 +41,11 @@ impl Rig {
             websocket: None,
             connect_timeout: LIMIT,
             stall_timeout: LIMIT,
+            unacknowledged_timeout: SILENCE,
             backoff: Backoff::default(),
         };
         let greet = move || {
-            let connect = Connect { client_id: "d".into(), ..Connect::default() };
+            let connect = Connect { client_id: "d".into(), keep_alive: 60, ..Connect::default() };
             Ok(Greeting { connect, renew_after, doubt: None })
         };
         let connection = Connection::new(endpoint, Box::new(greet), Arc::clone(&shared));
@@ -251,5 +255,50 @@ fn each_refusal_of_the_server_completes_connect() {
         assert!(answer.try_recv().unwrap_or_else(|_| panic!("CONNACK {code}")).is_err());
         let mut server = rig.greeted();
         rig.says(&mut server, &CONNACK);
+    }
+}
+
+/// The next fault, by the deadlines alone.
+fn next_fault(rig: &mut Rig, changes: &Receiver<Status>) -> Status {
+    loop {
+        if let Some(status) = changes.try_iter().find(|status| status.cause.is_some()) {
+            return status;
+        }
+        rig.now = rig.now.max(rig.connection.deadline().unwrap());
+        rig.turn();
+    }
+}
+
+/// Whatever waits to go, a peer that is silent is found within keep-alive and ping timeout.
+#[test]
+fn a_half_open_connection_is_found_in_time() {
+    for flood in [false, true] {
+        let mut rig = Rig::new(None);
+        let (sender, changes) = mpsc::channel();
+        let handler = move |status: &Status| sender.send(status.clone()).unwrap_or_default();
+        rig.shared.set_handler(Route::Status, Some(Handler::Status(Box::new(handler))));
+        let mut server = rig.greeted();
+        rig.says(&mut server, &CONNACK);
+        let (socket, _) = rig.connection.socket().unwrap();
+        let limit = rustix::net::sockopt::tcp_user_timeout(socket).unwrap();
+        assert_eq!(u128::from(limit), SILENCE.as_millis());
+        let _ = changes.try_iter().count();
+        let silent_since = rig.now;
+        if flood {
+            // Until the socket takes no more.
+            let payload = vec![0; 200_000];
+            let publish = Publish { topic: "t", payload: &payload, qos: QoS::AtLeastOnce, retain: false };
+            while !rig.connection.blocked().write {
+                rig.shared
+                    .operate(Completion::ignored(), false, |session, done| {
+                        session.publish(&publish, None, done)
+                    })
+                    .unwrap();
+                rig.turn();
+            }
+        }
+        let status = next_fault(&mut rig, &changes);
+        assert_eq!(status.cause, Some(Cause::KeepAlive), "{status:?}");
+        assert!(rig.now <= silent_since + SILENCE, "after {:?}", rig.now - silent_since);
     }
 }
