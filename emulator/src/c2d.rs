@@ -35,6 +35,10 @@ pub struct CloudMessage {
     pub ack: Option<String>,
     /// Application properties in order; a value of `None` is null.
     pub properties: Vec<(String, Option<String>)>,
+    /// The end of the topic exactly as it goes out, in place of everything above but the body and
+    /// the expiry: for what other senders write and this hub does not, such as a trailing `/`,
+    /// lower-case escapes or no message id.
+    pub bag: Option<String>,
 }
 
 impl CloudMessage {
@@ -54,22 +58,34 @@ impl CloudMessage {
         self
     }
 
+    #[must_use]
+    pub fn with_bag(mut self, bag: &str) -> Self {
+        self.bag = Some(bag.to_owned());
+        self
+    }
+
     /// The topic to `device`. The SDK for C matches `%24.` literally, others index the fifth
     /// segment, so the system properties are always there and always encoded.
     fn topic(&self, device: &str, message_id: &str) -> String {
+        let mut topic = format!("devices/{device}/messages/devicebound/");
+        if let Some(bag) = &self.bag {
+            return topic + bag;
+        }
         let to = format!("/devices/{device}/messages/deviceBound");
         let expiry = self.expiry.map(round_trip_text);
         let mut system = self.system(message_id, expiry.as_deref());
         system.insert(1, ("$.to", to.as_str()));
         system.push(("iothub-ack", self.ack.as_deref().unwrap_or("none")));
         let system = system.into_iter().map(|(name, value)| (name, Some(value)));
-        let mut topic = format!("devices/{device}/messages/devicebound/");
         property_bag::write(&mut topic, system.chain(self.application()));
         topic
     }
 
     /// The topic to an input of a module, its properties in the order of the Edge hub.
     pub(crate) fn input_topic(&self, module: &Identity, input: &str, message_id: &str) -> String {
+        if let Some(bag) = &self.bag {
+            return routes::input_topic(module, input, std::iter::empty()) + bag;
+        }
         let expiry = self.expiry.map(round_trip_text);
         let system = self.system(message_id, expiry.as_deref());
         let system = system.into_iter().map(|(name, value)| (name, Some(value)));
@@ -109,10 +125,19 @@ impl CloudMessage {
                 format!("the body has {} bytes, at most {MAX_BODY} are allowed", self.body.len()),
             ));
         }
+        self.check()?;
         let message_id = self.id();
         let topic = checked_topic(self.topic(device, &message_id))?;
         let expires = self.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
         Ok(Queued { message_id: Some(message_id), input: None, topic, body: self.body, expires })
+    }
+
+    /// What no receiver could read is refused.
+    pub(crate) fn check(&self) -> Result<(), HubError> {
+        match self.properties.iter().any(|(name, _)| name.is_empty()) {
+            true => Err(HubError::argument("a property must have a name")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn id(&self) -> Arc<str> {

@@ -227,7 +227,8 @@ impl Hub {
     /// `connect` is how long the device may take to connect and subscribe.
     ///
     /// # Errors
-    /// 404103 for a device that is not there, 504101 for one that does not answer in time.
+    /// 404103 for a device that is not there, 504101 for one that does not answer in time, 502000
+    /// for an answer that is not JSON or above 128 KiB, 413001 for such a payload.
     pub fn call_method(
         &self,
         id: &str,

@@ -19,6 +19,14 @@ pub mod options;
 
 pub mod client;
 
+pub mod method;
+
+pub mod twin;
+
+pub mod module;
+
+pub mod stats;
+
 mod boundary;
 mod fork;
 mod handle;

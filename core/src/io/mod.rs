@@ -9,10 +9,12 @@ mod dial;
 mod dispatch;
 mod driver;
 mod http_head;
+mod hub_link;
 mod interest;
 mod pem;
 mod pool;
 mod proxy;
+mod received;
 mod resolve;
 mod shared;
 mod threaded;
@@ -30,11 +32,12 @@ pub(crate) use bind::Bind;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
-pub use dispatch::Ack;
-pub(crate) use dispatch::{Handler, Route};
 pub use driver::Driver;
+pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
 pub(crate) use proxy::{Proxy, ProxyRule};
+pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
+pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
@@ -48,9 +51,10 @@ pub(crate) fn assemble(
     endpoint: Endpoint,
     greet: Greet,
     settings: Settings,
+    hub: Option<HubLink>,
     pooled: bool,
 ) -> (Arc<Shared>, Driver) {
-    let shared = Shared::new(Session::new(settings, Instant::now()), pooled);
+    let shared = Shared::new(Session::new(settings, Instant::now()), hub, pooled);
     let connection = Connection::new(endpoint, greet, Arc::clone(&shared));
     let driver = Driver::new(connection, Arc::clone(&shared));
     (shared, driver)

@@ -96,12 +96,13 @@ impl Client {
                 self.broker.route(&self.identity, bag, publish.payload);
             }
             Request::TwinGet { rid } => {
-                let answer = self.broker.read_twin(&self.identity);
-                self.answer_twin(rid, answer, out);
+                if let Some(answer) = self.broker.read_twin(&self.identity) {
+                    self.answer_twin(rid, answer, out);
+                }
             }
             Request::TwinReport { rid } => {
                 let answer = self.broker.report(&self.identity, &publish.payload);
-                if let Some(rid) = rid {
+                if let Some((rid, answer)) = rid.zip(answer) {
                     self.answer_twin(rid, answer, out);
                 }
             }

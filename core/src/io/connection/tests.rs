@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::error::{ErrorKind, Result};
-use crate::io::dispatch::{Handler, Route};
+use crate::io::received::{Handler, Route};
 use crate::mqtt::{Publish, QoS, Session, Settings};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ impl Rig {
     fn connecting(renew_after: Option<Duration>, done: Completion) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let now = Instant::now();
-        let shared = Shared::new(Session::new(Settings::default(), now), false);
+        let shared = Shared::new(Session::new(Settings::default(), now), None, false);
         let endpoint = Endpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: listener.local_addr().unwrap().port(),
