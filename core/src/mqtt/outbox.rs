@@ -275,8 +275,8 @@ impl<T> Outbox<T> {
         } else {
             self.in_flight.remove(size);
             self.messages.remove(size);
+            self.counters.acknowledged += 1;
         }
-        self.counters.acknowledged += 1;
         if let Some((seq, since)) = self.probe
             && packet_id(seq) == id
         {
