@@ -62,9 +62,6 @@ static void wrong_password(void) {
   iothub_options_t *options = way(IOTHUB_TRANSPORT_MQTT);
   proxy_url("me:secret@");
   OK(iothub_options_set_proxy(options, url));
-  /* One attempt. */
-  OK(iothub_options_set_backoff_ms(options, 3600000, 3600000));
-  OK(iothub_options_set_slow_backoff_ms(options, 3600000, 3600000));
   iothub_client_t *client;
   OK(iothub_client_new(options, &client));
   iothub_options_free(options);

