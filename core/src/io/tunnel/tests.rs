@@ -70,6 +70,7 @@ fn the_bytes_after_the_answer_are_the_peers() {
     let socket = reach(&format!("http://me:p%40ss@127.0.0.1:{port}")).unwrap();
     let mut stream = TcpStream::from(Arc::into_inner(socket).unwrap());
     stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
     let mut word = [0; 5];
     stream.read_exact(&mut word).unwrap();
     assert_eq!(&word, b"hello");
@@ -94,6 +95,7 @@ fn an_answer_in_single_bytes() {
     let socket = reach(&format!("http://127.0.0.1:{port}")).unwrap();
     let mut stream = TcpStream::from(Arc::into_inner(socket).unwrap());
     stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "!");
