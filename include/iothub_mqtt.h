@@ -366,7 +366,8 @@ typedef int32_t iothub_stat_t;
 #define IOTHUB_CAUSE_CLOCK 13
 
 /**
- * Another connection with the same identity replaced this one.
+ * Another program seems to connect with the same identity: the hub has ended several connections in a
+ * row soon after it had accepted them, and without a reason. Tried again slowly.
  */
 #define IOTHUB_CAUSE_TAKEN_OVER 14
 

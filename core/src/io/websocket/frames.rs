@@ -113,7 +113,7 @@ impl Frames {
                 let text = goodbye(&payload);
                 // Only the code is sent back.
                 self.say_goodbye(payload.into_iter().take(2).collect());
-                return Err(text.map_or_else(|what| broken(what), Ending::Closed));
+                return Err(text.map_or_else(broken, Ending::Closed));
             }
             _ => {}
         }
