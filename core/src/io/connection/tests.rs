@@ -60,6 +60,13 @@ impl Rig {
 
     /// Turns until the socket is connected and CONNECT has left; then the server has read it.
     fn greeted(&mut self) -> TcpStream {
+        let mut server = self.accepted();
+        assert_eq!(packet(&mut server)[0], 0x10);
+        server
+    }
+
+    /// Turns until the socket is connected and what comes first has left.
+    fn accepted(&mut self) -> TcpStream {
         while !matches!(self.connection.phase, Phase::Open(_)) {
             assert!(!self.connection.has_ended());
             if let Phase::Waiting(until) = self.connection.phase {
@@ -72,9 +79,8 @@ impl Rig {
             }
         }
         self.turn();
-        let (mut server, _) = self.listener.accept().unwrap();
+        let (server, _) = self.listener.accept().unwrap();
         server.set_read_timeout(Some(LIMIT)).unwrap();
-        assert_eq!(packet(&mut server)[0], 0x10);
         server
     }
 
@@ -301,4 +307,39 @@ fn a_half_open_connection_is_found_in_time() {
         assert_eq!(status.cause, Some(Cause::KeepAlive), "{status:?}");
         assert!(rig.now <= silent_since + SILENCE, "after {:?}", rig.now - silent_since);
     }
+}
+
+/// A server that reads the request and says nothing, or half of an answer.
+#[test]
+fn an_upgrade_that_is_not_answered_ends_at_the_connect_timeout() {
+    for answer in ["", "HTTP/1.1 101 Switching"] {
+        let mut rig = Rig::new(None);
+        rig.connection.endpoint.websocket = Some("/mqtt".into());
+        let (sender, changes) = mpsc::channel();
+        let handler = move |status: &Status| sender.send(status.clone()).unwrap_or_default();
+        rig.shared.set_handler(Route::Status, Some(Handler::Status(Box::new(handler))));
+        let mut server = rig.accepted();
+        let mut request = [0; 4];
+        server.read_exact(&mut request).unwrap();
+        assert_eq!(&request, b"GET ");
+        if !answer.is_empty() {
+            rig.says(&mut server, answer.as_bytes());
+        }
+        let since = rig.now;
+        let status = next_fault(&mut rig, &changes);
+        assert_eq!(status.cause, Some(Cause::ConnectTimeout), "{status:?}");
+        assert!(status.detail.ends_with("no answer to the WebSocket upgrade within 30s"), "{status:?}");
+        assert!(rig.now <= since + LIMIT);
+    }
+}
+
+/// Nothing was said that calls for a goodbye.
+#[test]
+fn closing_before_the_upgrade_is_answered_waits_for_nobody() {
+    let mut rig = Rig::new(None);
+    rig.connection.endpoint.websocket = Some("/mqtt".into());
+    let _server = rig.accepted();
+    let closed = rig.close(LIMIT);
+    rig.turn();
+    closed.try_recv().unwrap().unwrap();
 }
