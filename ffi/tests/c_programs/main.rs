@@ -8,6 +8,9 @@ mod lab;
 mod run;
 
 mod cloud;
+mod idle;
+mod loops;
+mod manual;
 mod network;
 mod reconnects;
 mod simple;
