@@ -57,8 +57,9 @@ static void uses_the_client(iothub_status_t result, const char *detail, void *us
   iothub_status_t now;
   CHECK(!pthread_equal(pthread_self(), loop_thread));
   on_done(result, detail, user_data);
+  OK(iothub_client_send(client, m, done_here, pending, NULL)); /* completed by the thread that frees */
   on_done(IOTHUB_OK, "", trigger);
-  do now = iothub_client_send(client, m, done_here, pending, NULL); /* completed by the thread that frees */
+  do now = iothub_client_send(client, m, done_here, pending, NULL);
   while (now == IOTHUB_OK || now == IOTHUB_E_FULL);
   CHECK(now == IOTHUB_E_CLOSED);
   iothub_message_free(m);
@@ -125,6 +126,7 @@ int main(void) {
     pthread_t thread;
     iothub_status_t now;
     connect_by_loop(client);
+    LOOP(client, message->calls == 1); /* so that nothing comes any more */
     is_quiet(client);
     CHECK(pthread_create(&thread, NULL, waits_inside, NULL) == 0);
     do now = iothub_client_process(client, 0);

@@ -176,6 +176,17 @@ fn freeing_from_another_thread_ends_the_loop() {
     }
 }
 
+/// Whoever waits for the descriptor then has to hear of it, once.
+#[test]
+fn a_freed_client_is_readable_until_its_loop_was_told() {
+    let local = Local::start();
+    let (client, manual) = connected(&local);
+    client.free();
+    assert!(readable(&manual, Duration::ZERO));
+    assert_eq!(manual.process(AT_ONCE).unwrap_err().kind(), ErrorKind::Closed);
+    assert!(!readable(&manual, Duration::ZERO));
+}
+
 /// As a program that forgets it.
 #[test]
 fn dropping_the_host_ends_the_client_on_the_thread_that_drops_it() {

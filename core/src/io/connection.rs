@@ -24,6 +24,7 @@ use super::hub_link::HubLink;
 use super::interest::Interest;
 use super::received::Received;
 use super::shared::Shared;
+use super::via::Via;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::hub::Doubt;
@@ -34,11 +35,16 @@ use crate::status::{ConnectionState, Status};
 pub(crate) struct Endpoint {
     pub host: String,
     pub port: u16,
+    pub via: Via,
     /// `None` is plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The path of the WebSocket that carries MQTT.
+    pub websocket: Option<String>,
     /// From the first step of an attempt to the CONNACK.
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
+    /// What has left and is not acknowledged for so long, by TCP, has met a dead peer.
+    pub unacknowledged_timeout: Duration,
     pub backoff: Backoff,
 }
 
@@ -236,7 +242,8 @@ impl Connection {
                 let timeout = self.endpoint.connect_timeout;
                 let shared = Arc::clone(&self.shared);
                 let wake = Arc::new(move || shared.wake_always());
-                let dial = Dial::start(&self.endpoint.host, self.endpoint.port, timeout, now, wake);
+                let Endpoint { host, port, via, .. } = &self.endpoint;
+                let dial = Dial::start(host, *port, via, timeout, now, wake);
                 self.phase = Phase::Dialing(Box::new(dial), now + timeout);
                 Ok(true)
             }

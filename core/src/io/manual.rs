@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -161,8 +162,17 @@ impl Host {
     /// `None`: the client is being freed, and what is left is not for this thread.
     fn turn(&self, readable: bool) -> Option<bool> {
         let mut work = lock(&self.work);
-        let free = !self.leave.load(Ordering::SeqCst);
-        free.then(|| work.connection.turn(readable, Instant::now()))
+        if self.leave.load(Ordering::SeqCst) {
+            return None;
+        }
+        let turned = catch_unwind(AssertUnwindSafe(|| work.connection.turn(readable, Instant::now())));
+        Some(turned.unwrap_or_else(|panic| {
+            // What waits for the client learns that it is over, at the next call.
+            work.connection.abandon();
+            drop(work);
+            self.ring();
+            resume_unwind(panic)
+        }))
     }
 
     /// Has the descriptor say when there is something to do. Returns whether there is nothing now.
@@ -225,3 +235,6 @@ impl Host {
         self.ring();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Everything that touches a socket, a clock or a thread.
 
 pub mod backoff;
+mod bind;
 mod carrier;
 pub mod cause;
 mod connection;
@@ -8,22 +9,28 @@ mod dial;
 mod dispatch;
 mod driver;
 mod fdset;
+mod http_head;
 mod hub_link;
 mod interest;
 mod manual;
 mod pem;
 mod pool;
+mod proxy;
 mod received;
 mod resolve;
 mod shared;
 mod threaded;
 pub mod tls;
 mod tls_fault;
+mod tunnel;
+mod via;
+mod websocket;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(crate) use bind::Bind;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
@@ -32,11 +39,13 @@ pub(crate) use fdset::{Bell, FdSet};
 pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
 pub use manual::Manual;
+pub(crate) use proxy::{Proxy, ProxyRule};
 pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
 pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
+pub(crate) use via::Via;
 pub use wire::Wire;
 
 use crate::mqtt::{Session, Settings};
