@@ -148,6 +148,13 @@ static iothub_status_t set_option(iothub_options_t *options, const char *name, c
         return iothub_options_set_gateway(options, text);
     if (IS("port"))
         return iothub_options_set_port(options, (uint16_t)n);
+    if (IS("transport"))
+        return iothub_options_set_transport(options, strcmp(text, "websocket") == 0 ? IOTHUB_TRANSPORT_WEBSOCKET
+                                                                                    : IOTHUB_TRANSPORT_MQTT);
+    if (IS("proxy"))
+        return iothub_options_set_proxy(options, text);
+    if (IS("local_address"))
+        return iothub_options_set_local_address(options, text);
     if (IS("keep_alive_s"))
         return iothub_options_set_keep_alive_s(options, (uint32_t)n);
     if (IS("ping_timeout_s"))

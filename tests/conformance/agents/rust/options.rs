@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iothub_mqtt::hub::Message;
-use iothub_mqtt::{Config, Error, Result};
+use iothub_mqtt::{Config, Error, Result, Transport};
 use serde_json::Value;
 
 /// The options of a client by the names of the protocol.
@@ -32,6 +32,15 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
             Ok(port) => config.tuning.set_port(port),
             Err(_) => Err(Error::argument("port", "is 1 to 65535")),
         },
+        "transport" => {
+            config.tuning.set_transport(match value.as_str() {
+                Some("websocket") => Transport::WebSocket,
+                _ => Transport::Mqtt,
+            });
+            Ok(())
+        }
+        "proxy" => config.tuning.set_proxy(value.as_str()),
+        "local_address" => config.tuning.set_local_address(&text(value)),
         "keep_alive_s" => config.tuning.set_keep_alive(number(value)),
         "ping_timeout_s" => config.tuning.set_ping_timeout(number(value)),
         "connect_timeout_ms" => config.tuning.set_connect_timeout(ms(value)),
