@@ -241,6 +241,11 @@ impl<T> Twin<T> {
                 }
             }
         }
+        // One that was to be sent again for lack of capacity would undo this one.
+        self.give_up(heard, |waiting| match &waiting.kind {
+            Kind::Report { overtaken: true, .. } if !waiting.sent => waiting.refused.clone(),
+            _ => None,
+        });
         let result = match answer.status {
             200..300 => Ok(match waiting.kind {
                 Kind::Report { .. } => TwinAnswer::Reported(answer.version),

@@ -72,7 +72,7 @@ fn allowed(actor: Actor, what: &str) -> Option<&'static [&'static str]> {
         (Actor::Device, "respond") => &["request", "status", "json", "size"],
         (Actor::Device, "twin_patch") => &["as", "json", "size"],
         (Actor::Device, "on_desired") => &["on"],
-        (Actor::Sees, "done") => &["of", "status", "detail", "twin", "version"],
+        (Actor::Sees, "done") => &["of", "status", "under_faults", "detail", "twin", "version"],
         (Actor::Sees, "message") => &["body", "body_hex", "size", "fields", "properties", "as"],
         (Actor::Sees, "input") => &["input", "body", "body_hex", "fields", "properties", "as"],
         (Actor::Sees, "method") => &["name", "json", "as"],

@@ -199,6 +199,21 @@ fn requests_that_are_refused_together_double_the_wait_once() {
 }
 
 #[test]
+fn a_refused_report_that_was_overtaken_is_not_sent_again() {
+    let mut lab = Lab::connected();
+    for name in ["a", "b", "c"] {
+        lab.report(name);
+    }
+    lab.sent();
+    lab.answer(1, 429, "");
+    lab.answer(2, 204, "");
+    assert_eq!(lab.said(), ["a: Throttled", "b: Some(2)"]);
+    lab.answer(3, 429, "");
+    lab.pass(2);
+    assert_eq!(lab.sent(), ["c 3"], "the last one stays the last");
+}
+
+#[test]
 fn the_wait_that_the_hub_names_counts() {
     let mut lab = Lab::connected();
     lab.get("a");
