@@ -1,14 +1,15 @@
 //! A device or module of an IoT Hub.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::access::Access;
 use crate::completion::{Completion, Pending};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::error::{Error, Result};
 use crate::hub::topic::{devicebound_filter, telemetry_prefix};
 use crate::hub::{Credential, Identity, Message, Policy, UsernameQuery};
-use crate::io::{self, Ack, Driver, Greet, Greeting};
+use crate::io::{self, Ack, Driver};
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
 use crate::status::StatusHandler;
@@ -54,7 +55,7 @@ impl DeviceClient {
             .credential
             .ok_or_else(|| missing("credential", "set a key, a SAS token or a certificate"))?;
         let has_certificate = config.tuning.tls.identity.is_some();
-        if matches!(credential, Credential::Certificate) && !has_certificate {
+        if matches!(credential, Source::Credential(Credential::Certificate)) && !has_certificate {
             return Err(missing(
                 "certificate",
                 "the connection string says x509=true, set the certificate and its key",
@@ -83,11 +84,11 @@ impl DeviceClient {
             will,
         };
         let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
-        let greet = greet(connect, identity.clone(), credential, config.sas_life);
+        let access = Access::new(connect, identity.clone(), credential, config.sas_life, &config.tuning)?;
         let (mqtt, driver) = MqttClient::assemble(
             &host,
             &config.tuning,
-            greet,
+            access,
             Some(Policy::new(identity.clone())),
             threaded,
         )?;
@@ -208,15 +209,6 @@ impl DeviceClient {
 
 /// Gets a message and its delivery number; says whether it is settled.
 pub type MessageHandler = Box<dyn FnMut(&Message, Delivery) -> Ack + Send>;
-
-fn greet(connect: Connect, identity: Identity, credential: Credential, life: Duration) -> Greet {
-    Box::new(move || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let proof = credential.prove(&identity, now, life);
-        let connect = Connect { password: proof.password, ..connect.clone() };
-        Ok(Greeting { connect, renew_after: proof.renew_after, doubt: proof.doubt })
-    })
-}
 
 #[cfg(test)]
 mod tests {

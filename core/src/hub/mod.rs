@@ -6,6 +6,7 @@
 
 pub mod connection_string;
 pub mod credential;
+pub(crate) mod date;
 pub mod identity;
 pub mod message;
 pub mod percent;
@@ -16,7 +17,7 @@ pub mod system_property;
 pub mod topic;
 
 pub use connection_string::ConnectionString;
-pub use credential::{Credential, Doubt, Proof};
+pub use credential::{Credential, Doubt, Proof, SasSigner, TokenSource};
 pub use identity::{Identity, UsernameQuery};
 pub use message::{MAX_MESSAGE, Message};
 pub use policy::Policy;

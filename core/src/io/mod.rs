@@ -1,5 +1,6 @@
 //! Everything that touches a socket, a clock or a thread.
 
+mod aside;
 pub mod backoff;
 mod carrier;
 pub mod cause;
@@ -7,6 +8,8 @@ mod connection;
 mod dial;
 mod dispatch;
 mod driver;
+mod greeting;
+mod http;
 mod interest;
 mod pem;
 mod pool;
@@ -15,22 +18,29 @@ mod shared;
 mod threaded;
 pub mod tls;
 mod tls_fault;
+mod tls_signer;
 mod wire;
+mod workload;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
-pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
+pub(crate) use connection::{Connection, Endpoint};
 pub use dispatch::Ack;
 pub(crate) use dispatch::{Handler, Route};
 pub use driver::Driver;
+pub(crate) use greeting::{Greet, Greeting};
+pub(crate) use http::Address;
 pub use interest::Interest;
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
+pub(crate) use tls_signer::SigningCertificate;
+pub use tls_signer::TlsSigner;
 pub use wire::Wire;
+pub(crate) use workload::Workload;
 
 use crate::mqtt::{Session, Settings};
 

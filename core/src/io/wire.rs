@@ -3,6 +3,8 @@
 //! It never blocks and never waits. The host calls `read` when the carrier is readable, `write`
 //! when there is something to write, `timer` at `deadline`, and waits for `want` in between.
 
+mod handshake;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;

@@ -126,7 +126,7 @@ mod tests {
         let first = inbound.receive(7, false).unwrap();
         let second = inbound.receive(8, false).unwrap();
         inbound.acknowledge(second).unwrap();
-        assert_eq!(written(&mut inbound), []);
+        assert!(written(&mut inbound).is_empty());
         inbound.acknowledge(first).unwrap();
         assert_eq!(written(&mut inbound), [0x40, 2, 0, 7, 0x40, 2, 0, 8]);
         assert_eq!(inbound.acknowledge(first).unwrap_err().kind(), ErrorKind::NotFound);
@@ -140,7 +140,7 @@ mod tests {
         let new = inbound.receive(1, false).unwrap();
         assert_ne!(old, new);
         assert_eq!(inbound.acknowledge(old).unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(written(&mut inbound), []);
+        assert!(written(&mut inbound).is_empty());
     }
 
     #[test]

@@ -30,6 +30,8 @@ impl Connection {
             self.backoff.ended(now - since);
         }
         self.phase = Phase::Idle;
+        // Each attempt proves itself afresh.
+        self.made = None;
         self.collect(now);
         if (refused || fault.retry() != Retry::Soon)
             && let Some(done) = self.connecting.take()
@@ -58,7 +60,9 @@ impl Connection {
             // Before TLS is up nothing was said that calls for a goodbye.
             Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_secured(),
             Phase::Idle => true,
-            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
+            Phase::Waiting(_) | Phase::Proving(_) | Phase::Dialing(..) | Phase::Securing(_) => {
+                now >= until || queued == 0
+            }
         };
         if !done {
             return;

@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Connection, Endpoint, Greeting, Open, Phase};
+use super::{Connection, Endpoint, Open, Phase};
 use crate::completion::Completion;
 use crate::io::carrier::Carrier;
 use crate::io::cause::{Cause, Fault};
+use crate::io::greeting::Greeting;
 use crate::io::shared::Shared;
 use crate::io::wire::{Wire, lock};
 use crate::mqtt::{Drain, Session, State};
@@ -24,10 +25,27 @@ impl Connection {
         greeted_by: Instant,
         now: Instant,
     ) -> Result<(), Fault> {
+        let fresh = self.made.as_mut().and_then(|(made, _)| made.tls.take());
+        if let (Some(fresh), Some((config, _))) = (fresh, &mut self.endpoint.tls) {
+            // Kept, so that the next connection with the same files finds it and its sessions.
+            *config = fresh;
+        }
         let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
         let peer = format!("{host}:{port}");
-        let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
-        let Greeting { connect, renew_after, doubt } = (self.greet)()?;
+        let wire = Wire::new(Carrier::Socket(Arc::clone(&socket)), tls.clone(), *stall_timeout, peer)?;
+        if self.endpoint.signing.is_some() {
+            self.start_to_secure(wire, socket, greeted_by)
+        } else {
+            self.say_hello(wire, greeted_by, now)
+        }
+    }
+
+    pub(super) fn say_hello(&mut self, wire: Wire, greeted_by: Instant, now: Instant) -> Result<(), Fault> {
+        let (greeting, asked) = match self.made.take() {
+            Some((made, asked)) => (*made, asked),
+            None => (self.greet.make()?, now),
+        };
+        let Greeting { connect, renew_after, doubt, .. } = greeting;
         lock(&self.shared.session)
             .start(&connect, now)
             .map_err(|error| Fault::new(Cause::Configuration, error.detail()))?;
@@ -35,7 +53,7 @@ impl Connection {
             wire,
             greeted_by,
             up_since: None,
-            renew_at: renew_after.map(|after| now + after),
+            renew_at: renew_after.map(|after| asked + after),
             ending: None,
             drain_until: None,
             leave_by: None,

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::error::{ErrorKind, Result};
-use crate::mqtt::{Publish, QoS, Session, Settings};
+use crate::mqtt::{Connect, Publish, QoS, Session, Settings};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
@@ -36,13 +36,14 @@ impl Rig {
             tls: None,
             connect_timeout: LIMIT,
             stall_timeout: LIMIT,
+            signing: None,
             backoff: Backoff::default(),
         };
         let greet = move || {
             let connect = Connect { client_id: "d".into(), ..Connect::default() };
-            Ok(Greeting { connect, renew_after, doubt: None })
+            Ok(Greeting { connect, renew_after, doubt: None, tls: None })
         };
-        let connection = Connection::new(endpoint, Box::new(greet), Arc::clone(&shared));
+        let connection = Connection::new(endpoint, Greet::Now(Box::new(greet)), Arc::clone(&shared));
         shared.connect(done).unwrap();
         Self { connection, shared, listener, now }
     }
