@@ -66,8 +66,9 @@ impl Access {
             Source::Edge { workload, through_gateway } => {
                 // Roots that the user chose replace all others.
                 let asks_for_roots = through_gateway && tuning.tls.trusted_roots.is_none();
-                let timeout = tuning.connect_timeout;
-                let make = move || prover.greet_by(&workload, asks_for_roots, Instant::now() + timeout);
+                // The rest is for the connection.
+                let patience = tuning.connect_timeout / 2;
+                let make = move || prover.greet_by(&workload, asks_for_roots, Instant::now() + patience);
                 shared(Greet::Aside { what: "the workload API", make: Arc::new(make) })
             }
         }

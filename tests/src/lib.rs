@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod proxy;
+pub mod workload;
 
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;

@@ -221,36 +221,4 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elements_are_bounded() {
-        for (der, expected) in [
-            (&[][..], None),
-            (&[0x30], None),
-            (&[0x30, 1], None),
-            (&[0x31, 0], None),
-            (&[0x30, 0x81], None),
-            (&[0x30, 0x82, 0, 2, 7], None),
-            (&[0x30, 0x83, 0, 0, 1, 7], None),
-            (&[0x30, 0x80, 0, 0], None),
-            (&[0x30, 1, 7, 8], Some((&[7][..], &[8][..]))),
-            (&[0x30, 0x81, 1, 7, 8], Some((&[7], &[8]))),
-            (&[0x30, 0x82, 0, 1, 7, 8], Some((&[7], &[8]))),
-        ] {
-            assert_eq!(element(der, 0x30), expected, "{der:02x?}");
-        }
-    }
-
-    #[test]
-    fn no_prefix_of_a_certificate_is_one() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(["d".to_owned()]).unwrap().self_signed(&key).unwrap();
-        let der = certificate.der();
-        assert_eq!(PublicKey::of(der).unwrap().kind.name, "EC P-256");
-        for length in 0..der.len() {
-            assert!(PublicKey::of(&CertificateDer::from(&der[..length])).is_none(), "{length}");
-        }
-    }
-}
+mod tests;
