@@ -18,7 +18,10 @@ pub struct Options {
 
 /// # Safety
 /// `options` is NULL or a live handle that nobody else uses.
-unsafe fn set(options: *mut Options, setter: impl FnOnce(&mut Config) -> Result<()>) -> StatusCode {
+pub(crate) unsafe fn set(
+    options: *mut Options,
+    setter: impl FnOnce(&mut Config) -> Result<()>,
+) -> StatusCode {
     // SAFETY: as promised by the caller.
     boundary::call(|| setter(&mut unsafe { handle::borrow_mut("options", options) }?.config))
 }

@@ -8,6 +8,7 @@ mod lab;
 mod run;
 
 mod cloud;
+mod credentials;
 mod network;
 mod reconnects;
 mod simple;
