@@ -181,6 +181,56 @@ typedef iothub_ack_t (*iothub_message_fn)(const iothub_message_t *message,
                                           void *user_data);
 
 /**
+ * A call of a direct method: its name, as it was sent ("component*command" for a command of a
+ * component), its JSON, which may be empty, and the number to answer it with. Name and JSON are borrowed
+ * until this returns; json is not NUL-terminated.
+ */
+typedef void (*iothub_method_fn)(const char *name,
+                                 const void *json,
+                                 size_t len,
+                                 uint64_t request,
+                                 void *user_data);
+
+/**
+ * The twin, or why there is none. json is {"desired":{...},"reported":{...}}, each with its "$version",
+ * borrowed until this returns and not NUL-terminated; of length 0 unless status is IOTHUB_OK.
+ */
+typedef void (*iothub_twin_fn)(iothub_status_t status,
+                               const char *detail,
+                               const void *json,
+                               size_t len,
+                               void *user_data);
+
+/**
+ * How a report ended. version is that of the reported properties with it, 0 where the hub did not tell it
+ * or status is not IOTHUB_OK.
+ */
+typedef void (*iothub_patch_fn)(iothub_status_t status,
+                                const char *detail,
+                                uint64_t version,
+                                void *user_data);
+
+/**
+ * A change of the desired properties, as a JSON merge patch (null: deleted) without "$version", and the
+ * version that they have with it. json is borrowed until this returns and not NUL-terminated.
+ */
+typedef void (*iothub_desired_fn)(const void *json, size_t len, uint64_t version, void *user_data);
+
+/**
+ * A message on an input of this module: the name of the input, the message, both borrowed until this
+ * returns, and its delivery number. Returns what iothub_message_fn returns.
+ */
+typedef iothub_ack_t (*iothub_input_fn)(const char *input,
+                                        const iothub_message_t *message,
+                                        uint64_t delivery,
+                                        void *user_data);
+
+/**
+ * Which counter; see iothub_client_stats.
+ */
+typedef int32_t iothub_stat_t;
+
+/**
  * It went well.
  */
 #define IOTHUB_OK 0
@@ -475,6 +525,52 @@ typedef iothub_ack_t (*iothub_message_fn)(const iothub_message_t *message,
  */
 #define IOTHUB_ACK_LATER 1
 
+/**
+ * Messages that were written to a connection, each counted once.
+ */
+#define IOTHUB_STAT_SENT 0
+
+/**
+ * Messages that the hub acknowledged.
+ */
+#define IOTHUB_STAT_ACKNOWLEDGED 1
+
+/**
+ * Messages that were written again on a later connection.
+ */
+#define IOTHUB_STAT_RESENT 2
+
+/**
+ * Messages whose time to live ended first.
+ */
+#define IOTHUB_STAT_EXPIRED 3
+
+/**
+ * Messages that were given up because the client was closed.
+ */
+#define IOTHUB_STAT_DROPPED 4
+
+/**
+ * Operations that are unfinished now.
+ */
+#define IOTHUB_STAT_QUEUED 5
+
+/**
+ * Bytes that they hold.
+ */
+#define IOTHUB_STAT_QUEUED_BYTES 6
+
+/**
+ * Connections that the hub accepted.
+ */
+#define IOTHUB_STAT_CONNECTIONS 7
+
+/**
+ * Microseconds from the writing of a message or a ping to its answer, of those that were timed last; 0
+ * before the first.
+ */
+#define IOTHUB_STAT_LAST_ROUND_TRIP_US 8
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -738,6 +834,14 @@ iothub_status_t iothub_options_set_time_to_live_ms(iothub_options_t *options,
                                                    uint64_t time_ms);
 
 /**
+ * How long a request for the twin may take, with reconnects and the hub's own waits: 1 ms to 3600000 ms,
+ * default 60000 ms.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_request_timeout_ms(iothub_options_t *options,
+                                                      uint32_t timeout_ms);
+
+/**
  * What the hub publishes as telemetry if the connection ends without a goodbye, at QoS 0 or 1. The
  * message is copied; its body has at most 65535 bytes.
  */
@@ -927,6 +1031,111 @@ IOTHUB_API
 iothub_status_t iothub_client_queued(const iothub_client_t *client,
                                      size_t *messages,
                                      size_t *bytes);
+
+/**
+ * Calls fn for each direct method, in place of the function before, as iothub_client_on_status does. The
+ * first call subscribes. Answer each with iothub_client_respond, inside fn or later. With NULL methods
+ * are answered with status 404.
+ *
+ * IOTHUB_E_CLOSED: the client was closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_on_method(iothub_client_t *client,
+                                        iothub_method_fn fn,
+                                        void *user_data,
+                                        iothub_free_fn free_fn);
+
+/**
+ * Answers a direct method, once: a status as in HTTP, 0 to 65535, and JSON of at most 128 KiB, or
+ * nothing (NULL, 0). From any thread, at any time within 300 s, after which nobody waits; an answer given
+ * while the connection is away is sent on the next. The JSON is copied.
+ *
+ * IOTHUB_E_NOT_FOUND: answered already, unknown, or too late. IOTHUB_E_ARGUMENT: no JSON; the call may
+ * still be answered. IOTHUB_E_TOO_LARGE: likewise. IOTHUB_E_FULL: 1000 answers wait for the network.
+ * IOTHUB_E_CLOSED: the client was closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_respond(iothub_client_t *client,
+                                      uint64_t request,
+                                      int32_t status,
+                                      const void *json,
+                                      size_t len);
+
+/**
+ * Asks for the twin. Works while disconnected; asked again after a reconnect and when the hub asks to
+ * wait, for as long as iothub_options_set_request_timeout_ms says. done: IOTHUB_E_TIMEOUT where that is
+ * over; IOTHUB_E_THROTTLED where the hub asked to wait until then; IOTHUB_E_REJECTED with the hub's number
+ * and words; IOTHUB_E_CLOSED.
+ *
+ * IOTHUB_E_FULL: 1000 requests wait. IOTHUB_E_CLOSED: the client was closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_twin_get(iothub_client_t *client,
+                                       iothub_twin_fn done,
+                                       void *user_data,
+                                       iothub_free_fn free_fn);
+
+/**
+ * Reports properties: a JSON object that is merged into those reported before; null deletes. Reports
+ * reach the hub in the order of the calls; one whose answer a reconnect took is sent again. The JSON is
+ * copied. done: as for iothub_client_twin_get, also IOTHUB_E_TOO_LARGE and IOTHUB_E_PRECONDITION, and
+ * IOTHUB_E_NETWORK for a report whose answer was lost after a later one had been answered.
+ *
+ * IOTHUB_E_ARGUMENT: no JSON object. IOTHUB_E_FULL: 1000 requests wait. IOTHUB_E_CLOSED: the client was
+ * closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_twin_patch(iothub_client_t *client,
+                                         const void *json,
+                                         size_t len,
+                                         iothub_patch_fn done,
+                                         void *user_data,
+                                         iothub_free_fn free_fn);
+
+/**
+ * Calls fn first with all desired properties, as a patch of nothing, then with each change of them, once,
+ * also with what was changed while there was no connection; in place of the function before, as
+ * iothub_client_on_status does. NULL ends that.
+ *
+ * IOTHUB_E_CLOSED: the client was closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_on_desired(iothub_client_t *client,
+                                         iothub_desired_fn fn,
+                                         void *user_data,
+                                         iothub_free_fn free_fn);
+
+/**
+ * Calls fn for each message on an input of this module, in order, as iothub_client_on_message does for a
+ * device. What a module sends to an output is telemetry with the field IOTHUB_OUTPUT_NAME.
+ *
+ * IOTHUB_E_UNSUPPORTED: a device, which has no inputs. IOTHUB_E_CLOSED: the client was closed.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_on_input(iothub_client_t *client,
+                                       iothub_input_fn fn,
+                                       void *user_data,
+                                       iothub_free_fn free_fn);
+
+/**
+ * A counter of the client, from when it was made.
+ *
+ * IOTHUB_E_ARGUMENT: no such counter.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_stats(const iothub_client_t *client,
+                                    iothub_stat_t stat,
+                                    uint64_t *value);
+
+/**
+ * How many connections ended, or could not be made, for this cause.
+ *
+ * IOTHUB_E_ARGUMENT: no such cause.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_disconnects(const iothub_client_t *client,
+                                          iothub_cause_t cause,
+                                          uint64_t *count);
 
 #ifdef __cplusplus
 }  // extern "C"

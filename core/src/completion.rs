@@ -6,16 +6,44 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
+use crate::hub::TwinAnswer;
 use crate::mqtt::{Outcome, QoS};
 
 /// What an operation that went well brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The hub acknowledged it.
     Done,
     /// The QoS granted to each filter; `None` where the server refused it.
     Subscribed(Vec<Option<QoS>>),
+    /// The twin: `{"desired":{…},"reported":{…}}`, each with its `$version`.
+    Twin(Bytes),
+    /// The new version of the reported properties; `None` where the hub did not tell it.
+    Reported(Option<u64>),
+}
+
+/// Without what the twin holds.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Subscribed(granted) => f.debug_tuple("Subscribed").field(granted).finish(),
+            Self::Twin(document) => write!(f, "Twin({} bytes)", document.len()),
+            Self::Reported(version) => f.debug_tuple("Reported").field(version).finish(),
+        }
+    }
+}
+
+impl From<TwinAnswer> for Answer {
+    fn from(answer: TwinAnswer) -> Self {
+        match answer {
+            TwinAnswer::Twin(document) => Self::Twin(document),
+            TwinAnswer::Reported(version) => Self::Reported(version),
+        }
+    }
 }
 
 impl From<Outcome> for Answer {
@@ -61,6 +89,10 @@ impl Completion {
     pub fn future() -> (Self, Pending) {
         let promise = Arc::new(Promise::default());
         (Self(Kind::Future(Arc::clone(&promise))), Pending(promise))
+    }
+
+    pub(crate) fn is_ignored(&self) -> bool {
+        matches!(self.0, Kind::Spent)
     }
 
     pub(crate) fn complete(mut self, result: Result<Answer>) {

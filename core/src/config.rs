@@ -171,6 +171,7 @@ pub struct Config {
     pub(crate) will: Option<(Message, QoS)>,
     pub(crate) model_id: Option<String>,
     pub(crate) sas_life: Duration,
+    pub(crate) request_timeout: Duration,
     /// What the connection is like.
     pub tuning: Tuning,
 }
@@ -184,6 +185,7 @@ impl Default for Config {
             will: None,
             model_id: None,
             sas_life: Duration::from_secs(3600),
+            request_timeout: Duration::from_secs(60),
             tuning: Tuning::default(),
         }
     }
@@ -237,6 +239,14 @@ impl Config {
     pub fn set_sas_life(&mut self, life: Duration) -> Result<()> {
         let (least, most) = (Duration::from_secs(10), Duration::from_secs(31_536_000));
         self.sas_life = within("sas_life", life, least, most)?;
+        Ok(())
+    }
+
+    /// How long a request for the twin may take, reconnects and the hub's own waits included: 1 ms to
+    /// 1 h, default 60 s.
+    pub fn set_request_timeout(&mut self, timeout: Duration) -> Result<()> {
+        let (least, most) = (Duration::from_millis(1), Duration::from_secs(3600));
+        self.request_timeout = within("request_timeout", timeout, least, most)?;
         Ok(())
     }
 

@@ -1,17 +1,26 @@
 //! A device or module of an IoT Hub.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::access::Access;
 use crate::completion::{Completion, Pending};
 use crate::config::{Config, Source};
-use crate::error::{Error, Result};
-use crate::hub::topic::{devicebound_filter, telemetry_prefix};
-use crate::hub::{Credential, Identity, Message, Policy, UsernameQuery};
-use crate::io::{self, Ack, Driver};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::topic::{
+    METHODS, TWIN_DESIRED, TWIN_RESPONSES, devicebound_filter, inputs_filter, telemetry_prefix,
+};
+use crate::hub::{Credential, Identity, Message, MethodRequest, Policy, UsernameQuery};
+use crate::io::{
+    self, DesiredHandler, Driver, Handler, HubLink, InputHandler, MessageHandler, MethodHandler, Route,
+    Shared,
+};
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
+use crate::stats::Stats;
 use crate::status::StatusHandler;
 
 /// Talks to an IoT Hub as one device or module. Clones are handles of the same client.
@@ -21,8 +30,8 @@ pub struct DeviceClient {
     identity: Arc<Identity>,
     /// The topic of a message without properties.
     telemetry: Arc<str>,
-    /// To cloud-to-device messages.
-    subscribed: Arc<Mutex<bool>>,
+    /// The filters that were subscribed to; the session keeps them alive.
+    subscribed: Arc<Mutex<Vec<Cow<'static, str>>>>,
 }
 
 impl std::fmt::Debug for DeviceClient {
@@ -90,6 +99,7 @@ impl DeviceClient {
             &config.tuning,
             access,
             Some(Policy::new(identity.clone())),
+            Some(HubLink::new(identity.clone(), config.request_timeout)),
             threaded,
         )?;
         let telemetry = telemetry_prefix(&identity).into();
@@ -165,35 +175,139 @@ impl DeviceClient {
     /// # Errors
     /// `Closed` where it cannot subscribe any more; `Unsupported` for a module: the hub sends such messages to devices only.
     pub fn on_message(&self, handler: Option<MessageHandler>) -> Result<()> {
-        let Some(mut handler) = handler else {
-            self.mqtt.on_message(None);
-            return Ok(());
-        };
-        let filter = devicebound_filter(&self.identity).ok_or_else(|| {
-            Error::new(
-                crate::ErrorKind::Unsupported,
-                "IoT Hub sends cloud-to-device messages to devices, not modules",
-            )
-        })?;
-        // First what may be refused: then the handler is not kept either.
-        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*subscribed {
-            self.mqtt.subscribe_with(vec![(filter, QoS::AtLeastOnce)], Completion::ignored())?;
-            *subscribed = true;
+        if handler.is_some() {
+            let rule = "IoT Hub sends cloud-to-device messages to devices, not modules";
+            let filter = devicebound_filter(&self.identity).ok_or_else(|| unsupported(rule))?;
+            // First what may be refused: then the handler is not kept either.
+            self.listen(filter.into(), QoS::AtLeastOnce)?;
         }
-        drop(subscribed);
-        let identity = Arc::clone(&self.identity);
-        self.mqtt.on_message(Some(Box::new(move |message| {
-            match Message::from_devicebound(&message.topic, message.payload, &identity) {
-                Ok(parsed) => handler(&parsed, message.delivery.unwrap_or(Delivery(0))),
-                Err(error) => {
-                    // It would come again for ever.
-                    log::warn!("a cloud-to-device message was dropped: {error}");
-                    Ack::Now
-                }
-            }
-        })));
+        self.shared().set_handler(Route::Message, handler.map(Handler::Message));
         Ok(())
+    }
+
+    /// Called for each message on an input of this module, in order, as [`DeviceClient::on_message`]
+    /// is for a device.
+    ///
+    /// # Errors
+    /// `Closed` where it cannot subscribe any more; `Unsupported` for a device: it has no inputs.
+    pub fn on_input(&self, handler: Option<InputHandler>) -> Result<()> {
+        if handler.is_some() {
+            let filter = inputs_filter(&self.identity);
+            let filter = filter.ok_or_else(|| unsupported("a device has no inputs; a module has"))?;
+            self.listen(filter.into(), QoS::AtLeastOnce)?;
+        }
+        self.shared().set_handler(Route::Input, handler.map(Handler::Input));
+        Ok(())
+    }
+
+    /// Called for each direct method. It is answered with [`DeviceClient::respond`], inside the
+    /// handler or later, from any thread. The first handler subscribes; without one, methods are
+    /// answered with status 404.
+    ///
+    /// # Errors
+    /// `Closed` where it cannot subscribe any more.
+    pub fn on_method(&self, handler: Option<MethodHandler>) -> Result<()> {
+        if handler.is_some() {
+            self.listen(METHODS.into(), QoS::AtMostOnce)?;
+        }
+        self.shared().set_handler(Route::Method, handler.map(Handler::Method));
+        Ok(())
+    }
+
+    /// Answers a method, once: `status` as in HTTP, and JSON of at most 128 KiB or nothing. An answer
+    /// given while the connection is away is sent on the next.
+    ///
+    /// # Errors
+    /// `NotFound`: answered already, unknown, or more than 300 s after the call, when nobody waits any
+    /// more. `Argument`: no JSON. `TooLarge`. `Closed`.
+    pub fn respond(&self, request: MethodRequest, status: u16, json: &[u8]) -> Result<()> {
+        self.shared().respond(request, status, json)
+    }
+
+    /// Asks for the twin: [`Answer::Twin`](crate::Answer::Twin). Asked again after a reconnect, and
+    /// when the hub asks to wait, until the request timeout.
+    ///
+    /// # Errors
+    /// At the call `Full` (1,000 requests wait) and `Closed`; as the answer `Timeout`, `Throttled`,
+    /// `Rejected` and others, with the hub's number and words.
+    pub fn twin_get(&self) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.twin_get_with(done)?;
+        Ok(pending)
+    }
+
+    /// As [`DeviceClient::twin_get`], with a callback.
+    pub fn twin_get_with(&self, done: Completion) -> Result<()> {
+        let done = self.listen_for_answers(done)?;
+        self.shared().ask_hub(|hub, session| hub.twin_get(session, done))
+    }
+
+    /// Reports properties: `json` is a merge patch, an object whose null values delete. The answer is
+    /// [`Answer::Reported`](crate::Answer::Reported). Reports reach the hub in the order of the calls;
+    /// one whose answer a reconnect took is sent again.
+    ///
+    /// # Errors
+    /// At the call `Argument` where it is no JSON object, and those of [`DeviceClient::twin_get`]; as
+    /// the answer also `TooLarge` and `Precondition`.
+    pub fn twin_patch(&self, json: &[u8]) -> Result<Pending> {
+        let (done, pending) = Completion::future();
+        self.twin_patch_with(json, done)?;
+        Ok(pending)
+    }
+
+    /// As [`DeviceClient::twin_patch`], with a callback.
+    pub fn twin_patch_with(&self, json: &[u8], done: Completion) -> Result<()> {
+        let done = self.listen_for_answers(done)?;
+        let patch = Bytes::copy_from_slice(json);
+        self.shared().ask_hub(|hub, session| hub.twin_patch(session, patch, done))
+    }
+
+    /// Called first with all desired properties, then with each change of them, once, also with what
+    /// was changed while there was no connection. `None` ends that.
+    ///
+    /// # Errors
+    /// `Closed` where it cannot subscribe any more.
+    pub fn on_desired(&self, handler: Option<DesiredHandler>) -> Result<()> {
+        let wanted = handler.is_some();
+        if wanted {
+            self.listen(TWIN_RESPONSES.into(), QoS::AtMostOnce)?;
+            self.listen(TWIN_DESIRED.into(), QoS::AtMostOnce)?;
+        }
+        self.shared().set_handler(Route::Desired, handler.map(Handler::Desired));
+        self.shared().ask_hub(|hub, session| {
+            hub.watch(session, wanted);
+            Ok(())
+        })
+    }
+
+    /// Subscribes, unless that was done before.
+    fn listen(&self, filter: Cow<'static, str>, qos: QoS) -> Result<()> {
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !subscribed.contains(&filter) {
+            self.mqtt.subscribe_with(vec![(filter.clone().into_owned(), qos)], Completion::ignored())?;
+            subscribed.push(filter);
+        }
+        Ok(())
+    }
+
+    /// To the answers to twin requests; `done` comes back unless that was refused.
+    fn listen_for_answers(&self, done: Completion) -> Result<Completion> {
+        match self.listen(TWIN_RESPONSES.into(), QoS::AtMostOnce) {
+            Ok(()) => Ok(done),
+            Err(error) => {
+                done.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.mqtt.shared()
+    }
+
+    /// What the client has done so far.
+    pub fn stats(&self) -> Stats {
+        self.mqtt.stats()
     }
 
     /// See [`MqttClient::acknowledge`].
@@ -207,127 +321,9 @@ impl DeviceClient {
     }
 }
 
-/// Gets a message and its delivery number; says whether it is settled.
-pub type MessageHandler = Box<dyn FnMut(&Message, Delivery) -> Ack + Send>;
+fn unsupported(rule: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, rule)
+}
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::error::ErrorKind;
-
-    fn config() -> Config {
-        let mut config = Config::new();
-        config.set_connection_string("HostName=localhost;DeviceId=d;SharedAccessKey=AAAA").unwrap();
-        config
-    }
-
-    /// What a panic on the I/O thread comes down to.
-    #[test]
-    fn a_client_whose_driver_is_gone_ends() {
-        let (client, driver) = DeviceClient::assemble(config(), true).unwrap();
-        let (sender, ends) = mpsc::channel();
-        let tell = |what| {
-            let sender = sender.clone();
-            Completion::new(move |result| sender.send((what, result.unwrap_err().kind())).unwrap())
-        };
-        client.send_with(&Message::new("m"), tell("send")).unwrap();
-        client.connect_with(tell("connect")).unwrap();
-        drop(driver);
-        assert_eq!(ends.recv().unwrap(), ("send", ErrorKind::Closed));
-        assert_eq!(ends.recv().unwrap(), ("connect", ErrorKind::Closed));
-        let refused = client.send(&Message::new("m")).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Closed);
-        client.free();
-    }
-
-    /// A task that was aborted takes its driver with it.
-    #[test]
-    fn a_client_that_nobody_drives_any_more_ends() {
-        let (client, driver) = DeviceClient::driven(config()).unwrap();
-        let (sender, ends) = mpsc::channel();
-        let done = Completion::new(move |result| sender.send(result.unwrap_err().kind()).unwrap_or_default());
-        client.send_with(&Message::new("m"), done).unwrap();
-        drop(driver);
-        assert_eq!(ends.try_recv(), Ok(ErrorKind::Closed));
-        assert_eq!(client.send(&Message::new("m")).unwrap_err().kind(), ErrorKind::Closed);
-    }
-
-    /// There is no thread to wait for.
-    #[test]
-    fn freeing_a_client_without_threads_waits_for_nobody() {
-        let (client, driver) = DeviceClient::driven(config()).unwrap();
-        let (sender, freed) = mpsc::channel();
-        std::thread::spawn(move || {
-            client.free();
-            sender.send(()).unwrap();
-        });
-        freed.recv_timeout(Duration::from_secs(10)).unwrap();
-        drop(driver);
-    }
-
-    #[test]
-    fn a_handler_that_panics_is_called_again() {
-        let client = DeviceClient::threaded(config()).unwrap();
-        let (sender, states) = mpsc::channel();
-        client.on_status(Some(Box::new(move |status| {
-            sender.send(status.state).unwrap();
-            assert_eq!(status.state, crate::ConnectionState::Closed, "as the test wants it");
-        })));
-        drop(client.connect().unwrap());
-        assert_eq!(states.recv().unwrap(), crate::ConnectionState::Connecting);
-        drop(client.close(Duration::ZERO).unwrap());
-        while states.recv_timeout(Duration::from_secs(10)).unwrap() != crate::ConnectionState::Closed {}
-    }
-
-    #[test]
-    fn a_client_may_be_freed_by_what_its_handler_owns() {
-        struct Frees(DeviceClient, mpsc::Sender<()>);
-        impl Drop for Frees {
-            fn drop(&mut self) {
-                self.0.free();
-                self.1.send(()).unwrap();
-            }
-        }
-        let client = DeviceClient::threaded(config()).unwrap();
-        let (sender, freed) = mpsc::channel();
-        let frees = Frees(client.clone(), sender);
-        client.on_status(Some(Box::new(move |_| {
-            let _ = &frees;
-        })));
-        drop(client.close(Duration::ZERO).unwrap());
-        freed.recv_timeout(Duration::from_secs(10)).unwrap();
-    }
-
-    #[test]
-    fn a_refused_handler_is_not_kept() {
-        let client = DeviceClient::threaded(config()).unwrap();
-        let owned = Arc::new(());
-        let handler = |owned: &Arc<()>| -> Option<MessageHandler> {
-            let owned = Arc::clone(owned);
-            Some(Box::new(move |_, _| {
-                let _ = &owned;
-                Ack::Now
-            }))
-        };
-        client.free();
-        assert_eq!(client.on_message(handler(&owned)).unwrap_err().kind(), ErrorKind::Closed);
-        assert_eq!(Arc::strong_count(&owned), 1);
-    }
-
-    #[test]
-    fn after_the_end_close_is_refused_at_once() {
-        let client = DeviceClient::threaded(config()).unwrap();
-        let (sender, refusals) = mpsc::channel();
-        let inner = client.clone();
-        client.on_status(Some(Box::new(move |status| {
-            assert_eq!(status.state, crate::ConnectionState::Closed);
-            let again = inner.close(Duration::ZERO).map(drop);
-            sender.send((again.unwrap_err().kind(), inner.connect().map(drop).unwrap_err().kind())).unwrap();
-        })));
-        drop(client.close(Duration::ZERO).unwrap());
-        let refusal = refusals.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(refusal, (ErrorKind::Closed, ErrorKind::Closed));
-    }
-}
+mod tests;

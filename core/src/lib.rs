@@ -40,11 +40,14 @@ pub mod hub;
 pub mod io;
 pub mod mqtt;
 mod mqtt_client;
+mod stats;
 mod status;
 
 pub use completion::{Answer, Completion, Pending, Words};
 pub use config::{Config, MqttConfig, Tuning};
-pub use device_client::{DeviceClient, MessageHandler};
+pub use device_client::DeviceClient;
 pub use error::{Error, ErrorKind, Result};
+pub use io::{DesiredHandler, InputHandler, MessageHandler, MethodHandler};
 pub use mqtt_client::MqttClient;
+pub use stats::Stats;
 pub use status::{ConnectionState, Status, StatusHandler};

@@ -8,8 +8,9 @@ use crate::completion::{Completion, Pending};
 use crate::config::{MqttConfig, Tuning};
 use crate::error::Result;
 use crate::hub::{Identity, Policy};
-use crate::io::{self, Ack, Driver, Endpoint, Greet, Greeting, Handler, Route, Shared};
+use crate::io::{self, Ack, Driver, Endpoint, Greet, Greeting, Handler, HubLink, Route, Shared};
 use crate::mqtt::{Delivery, Message, Publish, QoS, check_filter, check_topic};
+use crate::stats::Stats;
 use crate::status::StatusHandler;
 
 /// Publishes and subscribes over one connection that is kept up until it is closed.
@@ -69,7 +70,7 @@ impl MqttClient {
         };
         let greet = greet_with(connect, &tuning);
         let access = Access { greet, tls: tuning.tls.client_config()?, signing: None };
-        Self::assemble(&host, &tuning, access, policy, threaded)
+        Self::assemble(&host, &tuning, access, policy, None, threaded)
     }
 
     pub(crate) fn assemble(
@@ -77,6 +78,7 @@ impl MqttClient {
         tuning: &Tuning,
         access: Access,
         policy: Option<Policy>,
+        hub: Option<HubLink>,
         threaded: bool,
     ) -> Result<(Self, Driver)> {
         let endpoint = Endpoint {
@@ -88,7 +90,7 @@ impl MqttClient {
             signing: access.signing,
             backoff: tuning.backoff(),
         };
-        let (shared, driver) = io::assemble(endpoint, access.greet, tuning.settings(), threaded);
+        let (shared, driver) = io::assemble(endpoint, access.greet, tuning.settings(), hub, threaded);
         Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live, policy })), driver))
     }
 
@@ -191,12 +193,21 @@ impl MqttClient {
     /// Called for each received message, in order. `None` removes the handler; messages above
     /// QoS 0 then wait for the next one.
     pub fn on_message(&self, handler: Option<Box<dyn FnMut(Message) -> Ack + Send>>) {
-        self.0.shared.set_handler(Route::Message, handler.map(Handler::Message));
+        self.0.shared.set_handler(Route::Topic, handler.map(Handler::Topic));
     }
 
     /// Called for each change of the connection, in order with everything else.
     pub fn on_status(&self, handler: Option<StatusHandler>) {
         self.0.shared.set_handler(Route::Status, handler.map(Handler::Status));
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// What the client has done so far.
+    pub fn stats(&self) -> Stats {
+        self.0.shared.stats()
     }
 
     /// Operations that have not completed, and the bytes that they hold.

@@ -3,7 +3,7 @@
 
 use iothub_mqtt::ErrorKind;
 use iothub_mqtt::hub::policy::MAX_METHOD_RESPONSE;
-use iothub_mqtt::hub::topic::{self, Incoming, parse_incoming};
+use iothub_mqtt::hub::topic::{self, Incoming, TwinResponse, parse_incoming};
 use iothub_mqtt::hub::{Identity, MAX_MESSAGE, Policy};
 use proptest::prelude::*;
 
@@ -190,7 +190,9 @@ fn hub_hosts() {
 
 #[test]
 fn incoming() {
-    let twin = |status, rid, version| Incoming::TwinResponse { status, rid, version };
+    let twin = |status, rid, version| {
+        Incoming::TwinResponse(TwinResponse { status, rid, version, retry_after: None })
+    };
     for (topic, expected) in [
         ("devices/d1/messages/devicebound/", Incoming::C2d { bag: "" }),
         ("devices/d1/messages/devicebound", Incoming::C2d { bag: "" }),
@@ -256,7 +258,7 @@ proptest! {
         let topic = format!("$iothub/twin/res/{status}/?$rid={rid}");
         prop_assert_eq!(
             parse_incoming(&topic, &device()),
-            Incoming::TwinResponse { status, rid: &rid, version: None }
+            Incoming::TwinResponse(TwinResponse { status, rid: &rid, version: None, retry_after: None })
         );
         let policy = Policy::new(device());
         prop_assert!(policy.check_publish(&topic::method_response(status, &rid), 1, 0).is_ok());

@@ -6,7 +6,7 @@ mod vectors;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use iothub_mqtt::hub::topic::{self, Incoming, parse_incoming};
+use iothub_mqtt::hub::topic::{self, Incoming, TwinResponse, parse_incoming};
 use iothub_mqtt::hub::{Identity, Message, Policy, SystemProperty, percent, property_bag};
 use serde_json::Value;
 use vectors::{area, optional, style, text};
@@ -238,7 +238,7 @@ fn twins() {
         let status = u16::try_from(expected["status"].as_u64().unwrap()).unwrap();
         let rid = text(&expected, "rid");
         let version = expected["version"].as_u64();
-        assert_eq!(ours, Incoming::TwinResponse { status, rid, version });
+        assert_eq!(ours, Incoming::TwinResponse(TwinResponse { status, rid, version, retry_after: None }));
     }
 }
 

@@ -1,14 +1,16 @@
-//! The queue of cloud-to-device messages of one device. Pure: the time is given.
+//! Messages from a back-end: to a device, or to an input of a module. Pure: the time is given.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use iothub_mqtt::hub::property_bag;
 use jiff::Timestamp;
 
 use crate::error::HubError;
+use crate::identity::Identity;
+use crate::queue::Queued;
+use crate::routes;
 use crate::time::round_trip_text;
 
 const MAX_QUEUE: usize = 50;
@@ -33,6 +35,10 @@ pub struct CloudMessage {
     pub ack: Option<String>,
     /// Application properties in order; a value of `None` is null.
     pub properties: Vec<(String, Option<String>)>,
+    /// The end of the topic exactly as it goes out, in place of everything above but the body and
+    /// the expiry: for what other senders write and this hub does not, such as a trailing `/`,
+    /// lower-case escapes or no message id.
+    pub bag: Option<String>,
 }
 
 impl CloudMessage {
@@ -52,26 +58,93 @@ impl CloudMessage {
         self
     }
 
+    #[must_use]
+    pub fn with_bag(mut self, bag: &str) -> Self {
+        self.bag = Some(bag.to_owned());
+        self
+    }
+
     /// The topic to `device`. The SDK for C matches `%24.` literally, others index the fifth
     /// segment, so the system properties are always there and always encoded.
     fn topic(&self, device: &str, message_id: &str) -> String {
+        let mut topic = format!("devices/{device}/messages/devicebound/");
+        if let Some(bag) = &self.bag {
+            return topic + bag;
+        }
         let to = format!("/devices/{device}/messages/deviceBound");
         let expiry = self.expiry.map(round_trip_text);
-        let system = [
+        let mut system = self.system(message_id, expiry.as_deref());
+        system.insert(1, ("$.to", to.as_str()));
+        system.push(("iothub-ack", self.ack.as_deref().unwrap_or("none")));
+        let system = system.into_iter().map(|(name, value)| (name, Some(value)));
+        property_bag::write(&mut topic, system.chain(self.application()));
+        topic
+    }
+
+    /// The topic to an input of a module, its properties in the order of the Edge hub.
+    pub(crate) fn input_topic(&self, module: &Identity, input: &str, message_id: &str) -> String {
+        if let Some(bag) = &self.bag {
+            return routes::input_topic(module, input, std::iter::empty()) + bag;
+        }
+        let expiry = self.expiry.map(round_trip_text);
+        let system = self.system(message_id, expiry.as_deref());
+        let system = system.into_iter().map(|(name, value)| (name, Some(value)));
+        routes::input_topic(module, input, self.application().chain(system))
+    }
+
+    /// The system properties that are there.
+    fn system<'a>(&'a self, message_id: &'a str, expiry: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+        let all = [
             ("$.mid", Some(message_id)),
-            ("$.to", Some(to.as_str())),
             ("$.cid", self.correlation_id.as_deref()),
             ("$.uid", self.user_id.as_deref()),
             ("$.ct", self.content_type.as_deref()),
             ("$.ce", self.content_encoding.as_deref()),
-            ("$.exp", expiry.as_deref()),
-            ("iothub-ack", Some(self.ack.as_deref().unwrap_or("none"))),
+            ("$.exp", expiry),
         ];
-        let present = system.iter().filter(|(_, value)| value.is_some()).copied();
-        let others = self.properties.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-        let mut topic = format!("devices/{device}/messages/devicebound/");
-        property_bag::write(&mut topic, present.chain(others));
-        topic
+        all.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()
+    }
+
+    fn application(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.properties.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
+    /// Ready for the queue of a device, `queued` of whose messages wait.
+    pub(crate) fn into_queued(self, device: &str, queued: usize, now: Timestamp) -> Result<Queued, HubError> {
+        if queued >= MAX_QUEUE {
+            return Err(HubError::new(
+                403_004,
+                "DeviceMaximumQueueDepthExceeded",
+                format!("{device} has {MAX_QUEUE} messages queued"),
+            ));
+        }
+        if self.body.len() > MAX_BODY {
+            return Err(HubError::new(
+                413_001,
+                "MessageTooLarge",
+                format!("the body has {} bytes, at most {MAX_BODY} are allowed", self.body.len()),
+            ));
+        }
+        self.check()?;
+        let message_id = self.id();
+        let topic = checked_topic(self.topic(device, &message_id))?;
+        let expires = self.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
+        Ok(Queued { message_id: Some(message_id), input: None, topic, body: self.body, expires })
+    }
+
+    /// What no receiver could read is refused.
+    pub(crate) fn check(&self) -> Result<(), HubError> {
+        match self.properties.iter().any(|(name, _)| name.is_empty()) {
+            true => Err(HubError::argument("a property must have a name")),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn id(&self) -> Arc<str> {
+        match &self.message_id {
+            Some(id) => id.as_str().into(),
+            None => uuid::Uuid::new_v4().to_string().into(),
+        }
     }
 }
 
@@ -84,147 +157,11 @@ impl std::fmt::Debug for CloudMessage {
     }
 }
 
-/// A queued message as it goes to the device.
-#[derive(Debug, Clone)]
-pub(crate) struct Delivery {
-    pub(crate) message_id: Arc<str>,
-    pub(crate) topic: Arc<str>,
-    pub(crate) body: Bytes,
-    /// Of this message, this one included.
-    pub(crate) count: u32,
-}
-
-#[derive(Debug)]
-struct Entry {
-    delivery: Delivery,
-    expires: Timestamp,
-    lock: Option<Lock>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Lock {
-    packet_id: u16,
-    until: Instant,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    entries: VecDeque<Entry>,
-}
-
-impl Queue {
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+pub(crate) fn checked_topic(topic: String) -> Result<Arc<str>, HubError> {
+    if topic.len() > usize::from(u16::MAX) {
+        return Err(HubError::argument("the properties do not fit into a topic of 65535 bytes"));
     }
-
-    /// Queues a message; its id.
-    pub(crate) fn push(
-        &mut self,
-        device: &str,
-        message: CloudMessage,
-        now: Timestamp,
-    ) -> Result<Arc<str>, HubError> {
-        if self.entries.len() >= MAX_QUEUE {
-            return Err(HubError::new(
-                403_004,
-                "DeviceMaximumQueueDepthExceeded",
-                format!("{device} has {MAX_QUEUE} messages queued"),
-            ));
-        }
-        if message.body.len() > MAX_BODY {
-            return Err(HubError::new(
-                413_001,
-                "MessageTooLarge",
-                format!("the body has {} bytes, at most {MAX_BODY} are allowed", message.body.len()),
-            ));
-        }
-        let message_id: Arc<str> = match &message.message_id {
-            Some(id) => id.as_str().into(),
-            None => uuid::Uuid::new_v4().to_string().into(),
-        };
-        let topic: Arc<str> = message.topic(device, &message_id).into();
-        if topic.len() > usize::from(u16::MAX) {
-            return Err(HubError::argument("the properties do not fit into a topic of 65535 bytes"));
-        }
-        let expires = message.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
-        let delivery = Delivery { message_id: message_id.clone(), topic, body: message.body, count: 0 };
-        self.entries.push_back(Entry { delivery, expires, lock: None });
-        Ok(message_id)
-    }
-
-    /// Takes the messages whose time to live is over out of the queue.
-    pub(crate) fn expired(&mut self, now: Timestamp) -> Vec<Delivery> {
-        self.extract(|entry| entry.expires <= now)
-    }
-
-    /// Unlocks the messages that waited too long for their PUBACK.
-    pub(crate) fn unlock_overdue(&mut self, now: Instant) -> Vec<Delivery> {
-        let mut unlocked = Vec::new();
-        for entry in &mut self.entries {
-            if entry.lock.is_some_and(|lock| lock.until <= now) {
-                entry.lock = None;
-                unlocked.push(entry.delivery.clone());
-            }
-        }
-        unlocked
-    }
-
-    /// Unlocks every message: the session that they were sent on is gone.
-    pub(crate) fn unlock_all(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.lock = None);
-    }
-
-    /// When the next lock ends.
-    pub(crate) fn next_unlock(&self) -> Option<Instant> {
-        self.entries.iter().filter_map(|entry| entry.lock.map(|lock| lock.until)).min()
-    }
-
-    /// The next message to send, locked under `packet_id` until `until`.
-    pub(crate) fn send_next(&mut self, packet_id: u16, until: Instant) -> Option<Delivery> {
-        let entry = self.entries.iter_mut().find(|entry| entry.lock.is_none())?;
-        entry.lock = Some(Lock { packet_id, until });
-        entry.delivery.count += 1;
-        Some(entry.delivery.clone())
-    }
-
-    pub(crate) fn has_ready(&self) -> bool {
-        self.entries.iter().any(|entry| entry.lock.is_none())
-    }
-
-    /// The messages of a resumed session that were sent and not acknowledged, to be sent again
-    /// and locked anew.
-    pub(crate) fn resend(&mut self, until: Instant) -> Vec<(u16, Delivery)> {
-        let mut again = Vec::new();
-        for entry in &mut self.entries {
-            if let Some(lock) = &mut entry.lock {
-                lock.until = until;
-                entry.delivery.count += 1;
-                again.push((lock.packet_id, entry.delivery.clone()));
-            }
-        }
-        again
-    }
-
-    pub(crate) fn is_in_use(&self, packet_id: u16) -> bool {
-        self.entries.iter().any(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id))
-    }
-
-    /// Completes the message that was sent under `packet_id`; `None` where its lock is over.
-    pub(crate) fn complete(&mut self, packet_id: u16) -> Option<Delivery> {
-        self.extract(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id)).pop()
-    }
-
-    fn extract(&mut self, out: impl Fn(&Entry) -> bool) -> Vec<Delivery> {
-        let mut extracted = Vec::new();
-        self.entries.retain(|entry| {
-            let goes = out(entry);
-            if goes {
-                extracted.push(entry.delivery.clone());
-            }
-            !goes
-        });
-        extracted
-    }
+    Ok(topic.into())
 }
 
 #[cfg(test)]

@@ -1,21 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
+use iothub_mqtt::hub::SystemProperty;
+use proptest::prelude::*;
+
 use super::*;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
-}
-
-fn queue(count: usize) -> Queue {
-    let mut queue = Queue::default();
-    for i in 0..count {
-        queue.push("d", CloudMessage::new("x").with_id(&i.to_string()), at(0)).unwrap();
-    }
-    queue
-}
-
-fn ids(deliveries: &[Delivery]) -> Vec<&str> {
-    deliveries.iter().map(|delivery| &*delivery.message_id).collect()
 }
 
 #[test]
@@ -38,63 +29,81 @@ fn the_topic_has_what_the_sdks_insist_on() {
     assert!(CloudMessage::new("").topic("d", "m").contains("iothub-ack=none"));
 }
 
+/// What senders write, and how it looks in the topic.
+const VALUES: [(Option<&str>, &str); 14] = [
+    (None, "k"),
+    (Some(""), "k="),
+    (Some("a b"), "k=a%20b"),
+    (Some("1+1"), "k=1%2B1"),
+    (Some("a/b/"), "k=a%2Fb%2F"),
+    (Some("100%"), "k=100%25"),
+    (Some("%2F"), "k=%252F"),
+    (Some("a=b&c"), "k=a%3Db%26c"),
+    (Some("#+$"), "k=%23%2B%24"),
+    (Some("-_.~"), "k=-_.~"),
+    (Some("Grüße"), "k=Gr%C3%BC%C3%9Fe"),
+    (Some("\u{1f680}"), "k=%F0%9F%9A%80"),
+    (Some(" "), "k=%20"),
+    (Some("\u{0}\n"), "k=%00%0A"),
+];
+
+#[test]
+fn values_are_encoded_for_every_parser() {
+    for (value, expected) in VALUES {
+        let message = CloudMessage::new("").with_id("1").with_property("k", value);
+        let topic = message.topic("d", "1");
+        let (_, bag) = topic.rsplit_once('/').unwrap();
+        assert_eq!(bag.rsplit_once('&').unwrap().1, expected, "{value:?}");
+    }
+}
+
+#[test]
+fn a_bag_goes_out_as_it_is_given() {
+    let mut message = CloudMessage::new("x").with_id("1").with_property("gone", None);
+    for bag in ["%24.mid=1&k=a%2fb/", "", "$.mid=1&p+q=1+1"] {
+        message = message.with_bag(bag);
+        assert_eq!(message.topic("d", "1"), format!("devices/d/messages/devicebound/{bag}"));
+        let module = Identity::module("d", "m");
+        assert_eq!(message.input_topic(&module, "in", "1"), format!("devices/d/modules/m/inputs/in/{bag}"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_sent_is_what_the_library_reads(
+        properties in prop::collection::vec((r"[^$\x00]\PC{0,8}", prop::option::of(".{0,12}")), 0..6),
+        id in "[A-Za-z0-9:.+%_#*?!(),=@;$'-]{1,20}",
+        expiry in 0..253_402_300_799i64,
+    ) {
+        let mut message = CloudMessage::new("x").with_id(&id);
+        message.expiry = Some(at(expiry));
+        message.properties = properties.clone();
+        let topic = message.topic("d", &id);
+        let device = iothub_mqtt::hub::identity::Identity::new("h", "d", None).unwrap();
+        let read = iothub_mqtt::hub::message::Message::from_devicebound(&topic, Bytes::new(), &device).unwrap();
+        for (name, _) in &properties {
+            // The later of two wins.
+            let (_, value) = properties.iter().rfind(|(other, _)| other == name).unwrap();
+            prop_assert_eq!(read.property(name), Some(value.as_deref()), "{}", topic);
+        }
+        let read_expiry = read.system(SystemProperty::Expiry).unwrap();
+        prop_assert_eq!(read_expiry.len(), "3237-07-19T23:06:40.0000000Z".len());
+        prop_assert_eq!(read.system(SystemProperty::MessageId), Some(id.as_str()));
+    }
+}
+
 #[test]
 fn the_queue_is_limited_in_number_and_size() {
-    let mut full = queue(50);
-    assert_eq!(full.push("d", CloudMessage::new("x"), at(0)).unwrap_err().code, 403_004);
-    let mut empty = queue(0);
-    assert!(empty.push("d", CloudMessage::new(vec![0; 65_536]), at(0)).is_ok());
-    assert_eq!(empty.push("d", CloudMessage::new(vec![0; 65_537]), at(0)).unwrap_err().code, 413_001);
-}
-
-#[test]
-fn messages_go_out_in_order_and_once() {
-    let now = Instant::now();
-    let mut queue = queue(2);
-    assert_eq!(&*queue.send_next(1, now).unwrap().message_id, "0");
-    assert_eq!(&*queue.send_next(2, now).unwrap().message_id, "1");
-    assert!(queue.send_next(3, now).is_none());
-    assert!(queue.is_in_use(2) && !queue.is_in_use(3));
-    assert_eq!(&*queue.complete(2).unwrap().message_id, "1");
-    assert!(queue.complete(2).is_none());
-    assert_eq!(queue.len(), 1);
-}
-
-#[test]
-fn a_message_whose_lock_ended_goes_out_again() {
-    let now = Instant::now();
-    let lock = Duration::from_secs(60);
-    let mut queue = queue(2);
-    queue.send_next(1, now + lock);
-    assert_eq!(queue.next_unlock(), Some(now + lock));
-    let before = now + lock - Duration::from_millis(1);
-    assert!(queue.unlock_overdue(before).is_empty());
-    assert_eq!(ids(&queue.unlock_overdue(now + lock)), ["0"]);
-    assert!(queue.complete(1).is_none(), "a late PUBACK completes nothing");
-    let again = queue.send_next(7, now + lock * 2).unwrap();
-    assert_eq!((&*again.message_id, again.count), ("0", 2));
-}
-
-#[test]
-fn a_resumed_session_sees_the_unacknowledged_under_their_ids() {
-    let now = Instant::now();
-    let mut queue = queue(3);
-    queue.send_next(4, now);
-    queue.send_next(5, now);
-    let again = queue.resend(now);
-    let again: Vec<_> = again.iter().map(|(id, d)| (*id, &*d.message_id, d.count)).collect();
-    assert_eq!(again, [(4, "0", 2), (5, "1", 2)]);
-    queue.unlock_all();
-    assert_eq!(queue.send_next(1, now).unwrap().count, 3);
-}
-
-#[test]
-fn messages_expire() {
-    let mut queue = queue(1);
-    let mut short = CloudMessage::new("x").with_id("short");
+    let queued = |body: usize, waiting| CloudMessage::new(vec![0; body]).into_queued("d", waiting, at(0));
+    assert_eq!(queued(1, 49).unwrap().expires, at(3600), "an hour by default");
+    assert_eq!(queued(1, 50).unwrap_err().code, 403_004);
+    assert!(queued(65_536, 0).is_ok());
+    assert_eq!(queued(65_537, 0).unwrap_err().code, 413_001);
+    let wide = CloudMessage::new("").with_property("p", Some(&"x".repeat(65_535)));
+    assert_eq!(wide.into_queued("d", 0, at(0)).unwrap_err().status, 400);
+    let nameless = CloudMessage::new("").with_property("", Some("x"));
+    assert_eq!(nameless.into_queued("d", 0, at(0)).unwrap_err().status, 400);
+    let mut short = CloudMessage::new("");
     short.expiry = Some(at(10));
-    queue.push("d", short, at(0)).unwrap();
-    assert!(queue.expired(at(9)).is_empty());
-    assert_eq!(ids(&queue.expired(at(10))), ["short"]);
-    assert_eq!(ids(&queue.expired(at(3600))), ["0"], "an hour by default");
+    assert_eq!(short.into_queued("d", 0, at(0)).unwrap().expires, at(10));
 }

@@ -7,14 +7,50 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, IdentityOptions, Options};
-use crate::{program, send};
+use crate::{program, routes, send};
+
+const HTTPS_PORT: &str = "\
+The HTTPS port serves, to devices,
+  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt
+to back-ends with a token of the service connection string
+  POST /devices/ID/messages/devicebound
+                                  a cloud-to-device message: the body as it is; the headers
+                                  iothub-messageid, iothub-correlationid, iothub-userid,
+                                  iothub-expiry, iothub-ack, content-type, content-encoding,
+                                  iothub-app-NAME; emulator-bag is the end of the topic as it is
+  POST /devices/DEV/modules/MOD/inputs/INPUT
+                                  the same to an input of a module, as another module's output
+  GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module
+  POST /twins/ID/methods          a direct method; /twins/DEV/modules/MOD/methods of a module
+and to everybody on this machine
+  GET /emulator/events            what --events writes, as server-sent events
+  POST /emulator/faults           {\"fault\":NAME,\"device\":ID,\"count\":N,\"for_ms\":T,
+                                  \"after_messages\":K,\"code\":C}; all but the name may be
+                                  left out; ID may be DEV/MOD or *
+
+Faults
+  drop, expire, take_over         the connection is closed; drop with after_messages at the
+                                  K-th message of each connection
+  lose_session                    drop, and the stored session is forgotten
+  truncate, corrupt               a packet that stops in the middle, bytes that are none
+  half_open, delay, slow_reader   for for_ms nothing is read, or answers wait, or reading crawls
+  mute                            CONNECT is not answered
+  refuse                          CONNECT is answered with the return code 1 to 5
+  throttle, server_error, no_answer
+                                  twin requests get 429, a code of 500 to 599, or nothing
+A fault without a connection that it could reach waits for the next one.";
 
 /// A local Azure IoT Hub for development and tests.
 ///
 /// The first line on the standard output is a JSON object that says where the hub listens, which
 /// file holds the certificate authority that clients have to trust, and the connection strings.
 #[derive(Debug, Parser)]
-#[command(name = "iothub-emulator", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "iothub-emulator",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_long_help = HTTPS_PORT
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -36,7 +72,7 @@ struct Serve {
     /// The port of MQTT over TLS; 0 asks for a free one.
     #[arg(long, default_value_t = 8883, value_name = "PORT")]
     mqtt_port: u16,
-    /// The port of HTTPS; 0 asks for a free one.
+    /// The port of HTTPS and of MQTT over WebSocket; 0 asks for a free one.
     #[arg(long, default_value_t = 443, value_name = "PORT")]
     https_port: u16,
     /// A device; its primary key is made up where none is given.
@@ -48,6 +84,10 @@ struct Serve {
     /// A device with a certificate: the SHA-1 or SHA-256 of its DER form, in hexadecimal.
     #[arg(long = "x509", value_name = "ID=THUMBPRINT")]
     x509: Vec<String>,
+    /// What a module sends to an output goes to an input of a module of the same device. Such
+    /// messages wait for the module, in memory, until their PUBACK or for two hours.
+    #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT")]
+    routes: Vec<String>,
     /// Where the certificates and the secret of the made-up keys are kept.
     #[arg(long, default_value = "emulator-certs", value_name = "DIR")]
     certs: PathBuf,
@@ -136,7 +176,11 @@ fn options(serve: &Serve) -> Result<Options, String> {
             credential: CredentialOptions::Thumbprints(vec![thumbprint]),
         });
     }
+    let routes = serve.routes.iter().map(|text| {
+        routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
+    });
     Ok(Options {
+        routes: routes.collect::<Result<_, _>>()?,
         host: serve.host.clone(),
         mqtt_port: serve.mqtt_port,
         https_port: serve.https_port,
@@ -161,6 +205,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::faults::FaultKind;
 
     fn parse(arguments: &[&str]) -> Result<Options, String> {
         let cli =
@@ -171,6 +216,22 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_knows_every_fault() {
+        let help = Cli::command().render_long_help().to_string();
+        for (name, _) in FaultKind::NAMES {
+            let stated = help.lines().any(|line| line.split([',', ' ']).any(|word| word == name));
+            assert!(stated || name == "drop_and_lose_session", "{name}");
+        }
+    }
+
+    #[test]
+    fn routes_are_split_into_their_ends() {
+        let options = parse(&["--route", "d/a/o=d/b/i", "--route", "d/a/p=d/b/i"]).unwrap();
+        let ends = |from: &str| (from.to_owned(), "d/b/i".to_owned());
+        assert_eq!(options.routes, [ends("d/a/o"), ends("d/a/p")]);
     }
 
     #[test]
@@ -198,9 +259,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for arguments in
-            [&["--module", "d"][..], &["--x509", "d"], &["--config", "f"], &["--mqtt-port", "70000"]]
-        {
+        for arguments in [
+            &["--module", "d"][..],
+            &["--x509", "d"],
+            &["--config", "f"],
+            &["--mqtt-port", "70000"],
+            &["--route", "d/m/o"],
+        ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

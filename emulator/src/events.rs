@@ -40,9 +40,11 @@ pub(crate) enum Event {
         reason: String,
         return_code: Option<u8>,
     },
-    C2d {
+    /// Of a C2D message, and with an input of one to a module.
+    Queue {
         state: &'static str,
-        message_id: String,
+        input: Option<String>,
+        message_id: Option<String>,
         delivery_count: u32,
     },
     Twin {
@@ -82,7 +84,8 @@ impl Serialize for Stamped<'_> {
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
             Event::Refused { .. } => "refused",
-            Event::C2d { .. } => "c2d",
+            Event::Queue { input: None, .. } => "c2d",
+            Event::Queue { input: Some(_), .. } => "input",
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
             Event::Method { .. } => "method",
             Event::Subscribed { .. } => "subscribed",
@@ -116,7 +119,10 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("reason", reason)?;
                 map.serialize_entry("return_code", return_code)?;
             }
-            Event::C2d { state, message_id, delivery_count } => {
+            Event::Queue { state, input, message_id, delivery_count } => {
+                if let Some(input) = input {
+                    map.serialize_entry("input", input)?;
+                }
                 map.serialize_entry("state", state)?;
                 map.serialize_entry("message_id", message_id)?;
                 map.serialize_entry("delivery_count", delivery_count)?;

@@ -17,15 +17,19 @@ use crate::identity::Identity;
 /// | `take_over` | closed as if another connection of the identity had come | |
 /// | `truncate` | half a packet is sent, then `drop` | |
 /// | `corrupt` | bytes are sent that are no packet | |
-/// | `half_open` | nothing is read or answered, the socket stays open | `for_ms`, else for ever |
+/// | `half_open` | nothing is read or answered, the socket stays open; a later connection still gets its CONNACK | `for_ms`, else for ever |
+/// | `mute` | CONNECT is taken and not answered, the socket stays open | `for_ms`, else for ever |
 /// | `delay` | what comes is taken at once and answered when the time is over | `for_ms` |
 /// | `slow_reader` | 16 bytes are read every 10 ms | `for_ms` |
 /// | `refuse` | CONNECT is answered with a refusing CONNACK | `code`, `for_ms` |
 /// | `throttle` | twin requests are answered with 429 | `for_ms` |
+/// | `server_error` | twin requests are answered with `code`, 500 to 599, by default 500 | `code`, `for_ms` |
+/// | `no_answer` | twin requests are dropped without an answer | `for_ms` |
 ///
 /// A fault reaches the live connections that it is for at once, which counts as one use of `count`
 /// however many they are; what is left of `count` waits for connections that are made later, one
-/// use for each. `refuse` and `throttle` count requests; with `for_ms` and no `count` they hold for
+/// use for each. `mute` and `refuse` count CONNECTs, `throttle`, `server_error` and `no_answer` twin
+/// requests, and none of them reaches anything at once; with `for_ms` and no `count` they hold for
 /// that time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,9 +49,9 @@ pub struct Fault {
     /// that the hub still takes and no longer acknowledges. At once where it is absent.
     #[serde(default)]
     pub after_messages: Option<u32>,
-    /// `refuse`: the return code of the CONNACK, 1 to 5, by default 3.
+    /// `refuse`: the return code of the CONNACK, 1 to 5, by default 3. `server_error`: the status.
     #[serde(default)]
-    pub code: Option<u8>,
+    pub code: Option<u16>,
 }
 
 fn everybody() -> String {
@@ -85,7 +89,7 @@ impl Fault {
     }
 
     #[must_use]
-    pub fn code(mut self, code: u8) -> Self {
+    pub fn code(mut self, code: u16) -> Self {
         self.code = Some(code);
         self
     }
@@ -102,12 +106,18 @@ pub(crate) enum FaultKind {
     Refuse,
     /// Neither read nor answer, with the socket open.
     HalfOpen,
+    /// Take CONNECT and never answer it.
+    Mute,
     /// Read, and answer late.
     Delay,
     /// Read at most a few bytes at a time.
     SlowReader,
     /// Answer twin requests with 429.
     Throttle,
+    /// Answer twin requests with an error of the server.
+    ServerError,
+    /// Do not answer twin requests.
+    NoAnswer,
     /// Cut as if the token had expired.
     Expire,
     /// Cut as if another connection of the same identity had come.
@@ -119,15 +129,18 @@ pub(crate) enum FaultKind {
 }
 
 impl FaultKind {
-    pub(crate) const NAMES: [(&'static str, Self); 12] = [
+    pub(crate) const NAMES: [(&'static str, Self); 15] = [
         ("drop", Self::Drop),
         ("lose_session", Self::LoseSession),
         ("drop_and_lose_session", Self::LoseSession),
         ("refuse", Self::Refuse),
         ("half_open", Self::HalfOpen),
+        ("mute", Self::Mute),
         ("delay", Self::Delay),
         ("slow_reader", Self::SlowReader),
         ("throttle", Self::Throttle),
+        ("server_error", Self::ServerError),
+        ("no_answer", Self::NoAnswer),
         ("expire", Self::Expire),
         ("take_over", Self::TakeOver),
         ("truncate", Self::Truncate),
@@ -150,21 +163,20 @@ pub(crate) struct Armed {
     remaining: u32,
     until: Option<Instant>,
     pub(crate) after_messages: Option<u32>,
-    pub(crate) code: u8,
+    pub(crate) code: u16,
 }
 
 impl Armed {
     /// Checks what was asked for.
     pub(crate) fn new(fault: &Fault, now: Instant) -> Result<Self, HubError> {
         let kind = FaultKind::parse(&fault.fault)?;
-        let lasts = matches!(
-            kind,
-            FaultKind::HalfOpen
-                | FaultKind::Delay
-                | FaultKind::SlowReader
-                | FaultKind::Refuse
-                | FaultKind::Throttle
-        );
+        use FaultKind::{Delay, HalfOpen, Mute, NoAnswer, Refuse, ServerError, SlowReader, Throttle};
+        let lasts = [HalfOpen, Mute, Delay, SlowReader, Refuse, Throttle, ServerError, NoAnswer];
+        let codes = match kind {
+            Refuse => Some((3, 1..=5)),
+            ServerError => Some((500, 500..=599)),
+            _ => None,
+        };
         let counted = matches!(kind, FaultKind::Drop | FaultKind::LoseSession);
         let rule = match fault {
             Fault { count: Some(0), .. } => Some("count must be at least 1"),
@@ -172,14 +184,17 @@ impl Armed {
             Fault { after_messages: Some(_), .. } if !counted => {
                 Some("after_messages goes with drop and lose_session")
             }
-            Fault { for_ms: Some(_), .. } if !lasts => {
-                Some("for_ms goes with half_open, delay, slow_reader, refuse and throttle")
+            Fault { for_ms: Some(_), .. } if !lasts.contains(&kind) => {
+                Some("for_ms goes with faults that last and those of requests, not with one moment's")
             }
-            Fault { for_ms: None, .. } if matches!(kind, FaultKind::Delay | FaultKind::SlowReader) => {
+            Fault { for_ms: None, .. } if matches!(kind, Delay | SlowReader) => {
                 Some("delay and slow_reader need for_ms")
             }
-            Fault { code: Some(_), .. } if kind != FaultKind::Refuse => Some("code goes with refuse"),
-            Fault { code: Some(0 | 6..), .. } => Some("code must be 1 to 5"),
+            Fault { code: Some(code), .. } => match &codes {
+                None => Some("code goes with refuse and server_error"),
+                Some((_, range)) if range.contains(code) => None,
+                Some(_) => Some("code must be 1 to 5 with refuse and 500 to 599 with server_error"),
+            },
             _ => None,
         };
         if let Some(rule) = rule {
@@ -192,7 +207,7 @@ impl Armed {
             remaining: fault.count.unwrap_or(if forever { u32::MAX } else { 1 }),
             until: fault.for_ms.map(|ms| now + Duration::from_millis(ms)),
             after_messages: fault.after_messages,
-            code: fault.code.unwrap_or(3),
+            code: fault.code.or(codes.map(|(default, _)| default)).unwrap_or_default(),
         })
     }
 
@@ -247,6 +262,10 @@ mod tests {
             (base("delay"), "for_ms"),
             (base("refuse").code(6), "code"),
             (base("drop").code(3), "code"),
+            (base("throttle").code(500), "code"),
+            (base("server_error").code(429), "code"),
+            (base("refuse").code(500), "code"),
+            (base("mute").after_messages(1), "after_messages"),
         ] {
             let error = Armed::new(&fault, now).unwrap_err();
             assert!(error.message.contains(part), "{fault:?}: {error}");

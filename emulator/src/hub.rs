@@ -82,7 +82,8 @@ impl Hub {
         let store = certs::open(dir, &names)?;
         let authority = Authority { hosts: names, policies: setup::policies(&store)? };
         let registry = setup::registry(&options, &store)?;
-        let broker = Arc::new(Broker::new(authority, registry, options.timing));
+        let routes = setup::routes(&options, &registry)?;
+        let broker = Arc::new(Broker::new(authority, registry, routes, options.timing));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -186,6 +187,19 @@ impl Hub {
         self.broker.send_c2d(device, message)
     }
 
+    /// Queues a message for an input of `device/module`, as if it came from a module that sends no
+    /// name of its own; its message id.
+    ///
+    /// Its topic has the message's properties and then those of the system that are set, `$.mid`
+    /// always. Properties `$.cdid` and `$.cmid` may name a sender.
+    ///
+    /// # Errors
+    /// 404001 for an unknown module, 400 for a name that is no input's, 403004 for a full queue,
+    /// 413001 for a body above 256 KiB.
+    pub fn send_input(&self, id: &str, input: &str, message: CloudMessage) -> Result<String, HubError> {
+        self.broker.send_input(&Identity::parse(id), input, message)
+    }
+
     /// Arms a fault; how many live connections it has reached at once.
     ///
     /// # Errors
@@ -213,7 +227,8 @@ impl Hub {
     /// `connect` is how long the device may take to connect and subscribe.
     ///
     /// # Errors
-    /// 404103 for a device that is not there, 504101 for one that does not answer in time.
+    /// 404103 for a device that is not there, 504101 for one that does not answer in time, 502000
+    /// for an answer that is not JSON or above 128 KiB, 413001 for such a payload.
     pub fn call_method(
         &self,
         id: &str,

@@ -35,7 +35,7 @@ pub struct IdentityOptions {
 pub struct Timing {
     /// How long a client may take from TCP to CONNECT; 60 s.
     pub connect_deadline: Duration,
-    /// How long a C2D message waits for its PUBACK before it is sent again; IoT Hub's minute.
+    /// How long a message to a device or module waits for its PUBACK before it is sent again; IoT Hub's minute.
     pub c2d_lock: Duration,
 }
 
@@ -61,6 +61,8 @@ pub struct Options {
     pub certs: Option<PathBuf>,
     /// The host name of connection strings and of the certificate.
     pub name: String,
+    /// See [`Options::route`].
+    pub routes: Vec<(String, String)>,
     pub timing: Timing,
 }
 
@@ -73,6 +75,7 @@ impl Default for Options {
             identities: Vec::new(),
             certs: None,
             name: "localhost".to_owned(),
+            routes: Vec::new(),
             timing: Timing::default(),
         }
     }
@@ -100,6 +103,18 @@ impl Options {
     #[must_use]
     pub fn identity(mut self, identity: Identity, credential: CredentialOptions) -> Self {
         self.identities.push(IdentityOptions { identity, credential });
+        self
+    }
+
+    /// Delivers what a module sends to an output, `device/module/output`, to an input of a module
+    /// of the same device, `device/module/input`, as the hub of IoT Edge does. The event
+    /// `telemetry` comes all the same.
+    ///
+    /// Up to 500 messages wait for a module, whether it is connected or not, until their PUBACK or
+    /// for two hours; what comes on top is dropped. They do not outlive the hub.
+    #[must_use]
+    pub fn route(mut self, from: &str, to: &str) -> Self {
+        self.routes.push((from.to_owned(), to.to_owned()));
         self
     }
 }

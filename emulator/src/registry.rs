@@ -6,9 +6,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Credential;
 use crate::broker::rules::Subject;
-use crate::c2d::Queue;
 use crate::faults::Armed;
 use crate::identity::Identity;
+use crate::queue::Queue;
 use crate::time::now_text;
 use crate::twins::Twin;
 
@@ -20,7 +20,8 @@ pub(crate) struct Entry {
     /// Changes when an identity is deleted and made again.
     pub(crate) generation: String,
     pub(crate) twin: Twin,
-    pub(crate) c2d: Queue,
+    /// A device's C2D messages, a module's messages to its inputs.
+    pub(crate) queue: Queue,
     pub(crate) session: Session,
     pub(crate) link: Option<Link>,
     pub(crate) model_id: Option<String>,
@@ -34,7 +35,7 @@ impl Entry {
             enabled: true,
             generation: uuid::Uuid::new_v4().simple().to_string(),
             twin: Twin::new(&now_text()),
-            c2d: Queue::default(),
+            queue: Queue::default(),
             session: Session::default(),
             link: None,
             model_id: None,
@@ -42,13 +43,13 @@ impl Entry {
         }
     }
 
-    /// An id that no unacknowledged C2D message of the session has.
+    /// An id that no unacknowledged message of the queue has.
     pub(crate) fn next_packet_id(&mut self) -> u16 {
-        // The queue holds 50 messages, so a free id is among the next 51.
+        // 50 messages are on their way at most, so a free id is among the next 51.
         loop {
             let next = self.session.last_packet_id.checked_add(1).unwrap_or(1);
             self.session.last_packet_id = next;
-            if !self.c2d.is_in_use(next) {
+            if !self.queue.is_in_use(next) {
                 return next;
             }
         }
@@ -98,8 +99,8 @@ pub(crate) struct Link {
 /// What a live connection is asked to do.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Look into the C2D queue.
-    C2d,
+    /// Look into the queue.
+    Queue,
     /// Send at the QoS that was granted for `subject`.
     Publish {
         subject: Subject,

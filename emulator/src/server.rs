@@ -9,7 +9,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::broker::Broker;
 use crate::broker::connection::{self, Peer};
@@ -114,14 +113,8 @@ async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, d
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
         Ok(Ok(stream)) => {
-            let peer = Peer { certificate: certificate(&stream), protocol: "mqtt" };
+            let peer = Peer { certificate: Thumbprints::of_peer(&stream), protocol: "mqtt" };
             connection::serve(stream, peer, broker).await;
         }
     }
-}
-
-fn certificate(stream: &TlsStream<TcpStream>) -> Option<Thumbprints> {
-    let (_, session) = stream.get_ref();
-    let leaf = session.peer_certificates()?.first()?;
-    Some(Thumbprints::of(leaf))
 }

@@ -11,6 +11,7 @@ use crate::error::StartError;
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, Options};
 use crate::registry::{Entry, Registry};
+use crate::routes::Route;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
 pub(crate) fn bind(
@@ -90,4 +91,19 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
         registry.insert(identity.clone(), Entry::new(credential));
     }
     Ok(registry)
+}
+
+/// The routes between modules; both ends of each have to be there.
+pub(crate) fn routes(options: &Options, registry: &Registry) -> Result<Vec<Route>, StartError> {
+    let routes = options.routes.iter().map(|(from, to)| {
+        let failed = |rule: String| StartError::new(format!("the route {from}={to}: {rule}"));
+        let route = Route::new(from, to).map_err(|rule| failed(rule.to_owned()))?;
+        for end in [&route.sender, &route.receiver] {
+            if registry.get(end).is_none() {
+                return Err(failed(format!("the module {end} is not given")));
+            }
+        }
+        Ok(route)
+    });
+    routes.collect()
 }

@@ -9,6 +9,8 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::certs::Store;
 use crate::error::StartError;
@@ -34,6 +36,12 @@ pub(crate) struct Thumbprints {
 }
 
 impl Thumbprints {
+    /// Of the certificate that the peer of an established connection has shown.
+    pub(crate) fn of_peer(stream: &TlsStream<TcpStream>) -> Option<Self> {
+        let (_, session) = stream.get_ref();
+        Some(Self::of(session.peer_certificates()?.first()?))
+    }
+
     pub(crate) fn of(certificate: &[u8]) -> Self {
         use ::ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect();

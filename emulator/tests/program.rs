@@ -143,6 +143,7 @@ fn errors_name_the_option_and_a_way_out() {
         (&["--mqtt-port", "0", "--device", "a b"], "an id has"),
         (&["--mqtt-port", "0", "--x509", "d=12"], "thumbprint"),
         (&["--mqtt-port", "0", "--host", "no such host"], "--host"),
+        (&["--mqtt-port", "0", "--route", "d/a/out=d/b/in"], "the module d/a is not given"),
         (&["--mqtt-port", "0", "--events", "/no/such/dir"], "--events"),
     ] {
         let error = fails_with(&[&free[..], arguments].concat());

@@ -85,6 +85,45 @@ fn c2d_is_posted_with_its_properties_as_headers() {
 }
 
 #[test]
+fn headers_reach_the_topic_as_they_are() {
+    let (hub, _events) = hub();
+    let mut client = Client::connect(&hub, "d");
+    client.subscribe("devices/d/messages/devicebound/#", QoS::AtMostOnce);
+    let path = "POST /devices/d/messages/devicebound";
+    for (header, pair) in [
+        ("iothub-app-k:", "k="),
+        ("iothub-app-k: 1+1", "k=1%2B1"),
+        ("iothub-app-k: a/b/", "k=a%2Fb%2F"),
+        ("iothub-app-k: 100%25", "k=100%2525"),
+        ("iothub-app-k: Grüße", "k=Gr%C3%BC%C3%9Fe"),
+        ("iothub-app-a%b: 1", "a%25b=1"),
+        ("iothub-expiry: 2999-12-31T23:59:59.123456+01:00", "%24.exp=2999-12-31T22%3A59%3A59.1234560Z"),
+        ("emulator-bag: %24.mid=1&k=a%2fb&n/", "%24.mid=1&k=a%2fb&n/"),
+    ] {
+        assert_eq!(authorized(&hub, path, &[header], "x").0, 204, "{header}");
+        let topic = client.expect_publish().topic;
+        let bag = topic.strip_prefix("devices/d/messages/devicebound/").unwrap();
+        assert!(bag == pair || bag.split('&').any(|part| part == pair), "{header}: {bag}");
+    }
+    assert_eq!(authorized(&hub, path, &["iothub-app-: x"], "x").0, 400);
+}
+
+#[test]
+fn a_message_is_posted_to_an_input() {
+    let (hub, _events) = hub();
+    let mut client = Client::connect(&hub, "d/m");
+    client.subscribe("devices/d/modules/m/inputs/#", QoS::AtLeastOnce);
+    let headers = ["iothub-messageid: 42", "iothub-app-level: high", "content-type: a/b"];
+    let path = "POST /devices/d/modules/m/inputs/in";
+    assert_eq!(authorized(&hub, path, &headers, "hello").0, 204);
+    let publish = client.expect_publish();
+    assert_eq!(publish.topic, "devices/d/modules/m/inputs/in/level=high&%24.mid=42&%24.ct=a%2Fb");
+    assert_eq!(&publish.payload[..], b"hello");
+    assert_eq!(authorized(&hub, "POST /devices/d/modules/x/inputs/in", &[], "hello").0, 404);
+    assert_eq!(request(&hub, path, &[], "hello").0, 401);
+}
+
+#[test]
 fn back_ends_need_a_policys_token() {
     let (hub, _events) = hub();
     let path = "POST /devices/d/messages/devicebound";
@@ -152,22 +191,42 @@ fn twins_are_read_patched_and_replaced() {
 }
 
 #[test]
-fn methods_are_called() {
+fn methods_are_called_once_somebody_is_there() {
     let (hub, _events) = hub();
-    std::thread::scope(|scope| {
-        let call = r#"{"methodName":"reboot","payload":[1],"connectTimeoutInSeconds":20}"#;
-        let caller =
-            scope.spawn(|| authorized(&hub, "POST /twins/d/methods?api-version=2021-04-12", &[], call));
-        let mut client = Client::connect(&hub, "d");
-        client.subscribe("$iothub/methods/POST/#", QoS::AtLeastOnce);
-        let request = client.expect_publish();
-        client.acknowledge(request.pkid);
-        assert_eq!(&request.payload[..], b"[1]");
-        let (_, rid) = request.topic.split_once("?$rid=").unwrap();
-        client.publish(&format!("$iothub/methods/res/404/?$rid={rid}"), 0, "");
-        let (status, body) = caller.join().unwrap();
-        assert_eq!((status, parse(&body)), (200, json!({"status": 404, "payload": null})));
-    });
+    for (id, path) in [("d", "/twins/d/methods"), ("d/m", "/twins/d/modules/m/methods")] {
+        let line = format!("POST {path}?api-version=2021-04-12");
+        std::thread::scope(|scope| {
+            let call = r#"{"methodName":"reboot","payload":[1],"connectTimeoutInSeconds":20}"#;
+            let (hub, line) = (&hub, &line);
+            let caller = scope.spawn(move || authorized(hub, line, &[], call));
+            let mut client = Client::connect(hub, id);
+            client.subscribe("$iothub/methods/POST/#", QoS::AtLeastOnce);
+            let request = client.expect_publish();
+            client.acknowledge(request.pkid);
+            assert_eq!(&request.payload[..], b"[1]");
+            let (_, rid) = request.topic.split_once("?$rid=").unwrap();
+            client.publish(&format!("$iothub/methods/res/404/?$rid={rid}"), 0, "");
+            let (status, body) = caller.join().unwrap();
+            assert_eq!((status, parse(&body)), (200, json!({"status": 404, "payload": null})));
+        });
+    }
+}
+
+#[test]
+fn a_methods_limits_are_the_hubs() {
+    let (hub, _events) = hub();
+    let large = format!(r#"{{"methodName":"m","payload":"{}"}}"#, "x".repeat(128 * 1024));
+    for (body, expected) in [
+        (large.as_str(), 413),
+        (r#"{"methodName":"m","responseTimeoutInSeconds":4}"#, 400),
+        (r#"{"methodName":"m","responseTimeoutInSeconds":301}"#, 400),
+        (r#"{"methodName":"m","connectTimeoutInSeconds":301}"#, 400),
+        (r#"{"methodName":"a/b"}"#, 400),
+        (r#"{"methodName":""}"#, 400),
+        (r#"{"methodName":"component*m"}"#, 404),
+    ] {
+        assert_eq!(authorized(&hub, "POST /twins/d/methods", &[], body).0, expected);
+    }
 }
 
 #[test]

@@ -1,14 +1,11 @@
-//! Twins and direct methods as a device sees them.
+//! Twins as a device sees them.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
-use std::time::Duration;
-
-use iothub_emulator::{Fault, Hub};
+use iothub_emulator::Fault;
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::Packet;
 use serde_json::{Value, json};
 use support::*;
 
@@ -100,42 +97,4 @@ fn throttling_on_demand_answers_429() {
     client.publish("$iothub/twin/GET/?$rid=2", 0, "");
     assert_eq!(client.expect_publish().topic, "$iothub/twin/res/429/?$rid=2");
     assert_eq!(report(&mut client, "3", "{}").0, "$iothub/twin/res/204/?$rid=3&$version=2");
-}
-
-fn call(hub: &Hub, connect: Duration, response: Duration) -> Result<(u16, Value), u32> {
-    hub.call_method("d", "reboot", Some(&json!({"delay": 5})), connect, response).map_err(|e| e.code)
-}
-
-#[test]
-fn a_method_is_called_and_answered() {
-    let (hub, events) = hub();
-    std::thread::scope(|scope| {
-        // The caller waits for the device to come.
-        let caller = scope.spawn(|| call(&hub, PATIENCE, PATIENCE));
-        let mut client = Client::connect(&hub, "d");
-        client.subscribe("$iothub/methods/POST/#", QoS::AtMostOnce);
-        let request = client.expect_publish();
-        let rid = request.topic.strip_prefix("$iothub/methods/POST/reboot/?$rid=").unwrap();
-        assert_eq!(body(&request.payload), json!({"delay": 5}));
-        client.publish("$iothub/methods/res/200/?$rid=unknown", 0, "{}");
-        client.publish(&format!("$iothub/methods/res/202/?$rid={rid}"), 0, "{\"ok\":true}");
-        assert_eq!(caller.join().unwrap(), Ok((202, json!({"ok": true}))));
-        client.send(&Packet::PingReq);
-        assert_eq!(client.receive(), Some(Packet::PingResp));
-    });
-    let event = events.next("method");
-    assert_eq!((&event["name"], &event["status"]), (&json!("reboot"), &json!(202)));
-}
-
-#[test]
-fn a_method_needs_a_device_that_is_there_and_answers() {
-    let (hub, _events) = hub();
-    let short = Duration::from_millis(1);
-    assert_eq!(call(&hub, Duration::ZERO, short), Err(404_103));
-    let mut client = Client::connect(&hub, "d");
-    assert_eq!(call(&hub, Duration::ZERO, short), Err(404_103), "not subscribed");
-    client.subscribe("$iothub/methods/POST/#", QoS::AtMostOnce);
-    assert_eq!(call(&hub, Duration::ZERO, short), Err(504_101));
-    let nobody = hub.call_method("nobody", "m", None, short, short);
-    assert_eq!(nobody.unwrap_err().code, 404_001);
 }

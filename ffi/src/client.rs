@@ -19,7 +19,7 @@ use crate::text::c_text;
 
 /// One device or module, connected or not.
 pub struct Client {
-    client: DeviceClient,
+    pub(crate) client: DeviceClient,
 }
 
 /// What a connection is doing.
@@ -59,6 +59,10 @@ pub type StatusFn = Option<
 /// IOTHUB_ACK_NOW or IOTHUB_ACK_LATER; any other number counts as IOTHUB_ACK_LATER.
 pub type MessageFn =
     Option<unsafe extern "C" fn(message: *const Message, delivery: u64, user_data: *mut c_void) -> AckCode>;
+
+pub(crate) fn ack(code: AckCode) -> Ack {
+    if code == IOTHUB_ACK_NOW { Ack::Now } else { Ack::Later }
+}
 
 /// A client with a copy of the options. Touches no network: set the handlers next, then connect. Free it
 /// with iothub_client_free.
@@ -216,8 +220,7 @@ pub unsafe extern "C" fn iothub_client_on_message(
             Box::new(move |message: &iothub::hub::Message, delivery: Delivery| {
                 let message = Message::new(message.clone());
                 // SAFETY: C's own function with C's own pointer; the message lives until it has returned.
-                let ack = unsafe { function(&raw const message, delivery.0, user_data.pointer()) };
-                if ack == IOTHUB_ACK_NOW { Ack::Now } else { Ack::Later }
+                ack(unsafe { function(&raw const message, delivery.0, user_data.pointer()) })
             })
         }))
     })

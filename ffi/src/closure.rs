@@ -1,11 +1,14 @@
 //! Callbacks of C: a function, the pointer that it gets, and a function that frees that pointer.
 
-use std::ffi::{c_char, c_void};
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char, c_void};
 
-use iothub::{Answer, Completion, Result, Words};
+use bytes::Bytes;
+use iothub::{Answer, Completion, Error, Result, Words};
 
 use crate::status::{IOTHUB_OK, StatusCode, code};
 use crate::text::c_text;
+use crate::twin::{PatchFn, TwinFn};
 
 /// Frees user_data. Runs exactly once, after the last call of the function beside it.
 pub type FreeFn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
@@ -45,49 +48,98 @@ impl Drop for UserData {
     }
 }
 
-/// The closure that learns how one operation ends. `function` may be NULL: nobody wants to know.
-pub(crate) struct Done {
-    function: DoneFn,
+/// The closure that learns how one operation ends. `F` is the type of a C function that may be NULL:
+/// nobody wants to know.
+pub(crate) struct Closure<F> {
+    function: F,
     user_data: UserData,
 }
 
-impl Done {
-    pub(crate) fn new(function: DoneFn, user_data: *mut c_void, free: FreeFn) -> Self {
+pub(crate) type Done = Closure<DoneFn>;
+
+impl<F: Copy> Closure<F> {
+    const IS_A_WORD: () = assert!(size_of::<F>() == size_of::<usize>());
+
+    pub(crate) fn new(function: F, user_data: *mut c_void, free: FreeFn) -> Self {
         Self { function, user_data: UserData::new(user_data, free) }
     }
 
-    /// Travels as three words, so that a send allocates nothing for it.
-    pub(crate) fn into_completion(mut self) -> Completion {
+    /// Travels as three words, so that an operation allocates nothing for it; `finish` makes a closure
+    /// of them again.
+    fn into_words(mut self, finish: fn(Words, Option<Result<Answer>>)) -> Completion {
+        const { Self::IS_A_WORD };
         let free = self.user_data.free.take();
         // SAFETY: a function pointer that may be NULL is as large as a word.
         let words = unsafe {
             [
-                std::mem::transmute::<DoneFn, usize>(self.function),
+                std::mem::transmute_copy::<F, usize>(&self.function),
                 self.user_data.pointer as usize,
                 std::mem::transmute::<FreeFn, usize>(free),
             ]
         };
         Completion::from_words(finish, words)
     }
+
+    /// # Safety
+    /// `words` are those that `into_words` of the same `F` made, given back once.
+    unsafe fn from_words([function, pointer, free]: Words) -> Self {
+        const { Self::IS_A_WORD };
+        // SAFETY: as promised by the caller.
+        let (function, free) = unsafe {
+            (std::mem::transmute_copy::<usize, F>(&function), std::mem::transmute::<usize, FreeFn>(free))
+        };
+        Self { function, user_data: UserData::new(pointer as *mut c_void, free) }
+    }
 }
 
-/// `None`: the call was refused, and its status has said so.
-fn finish(words: Words, result: Option<Result<Answer>>) {
-    let [function, pointer, free] = words;
-    // SAFETY: the words that `into_completion` made, which core gives back once.
-    let (function, free) = unsafe {
-        (std::mem::transmute::<usize, DoneFn>(function), std::mem::transmute::<usize, FreeFn>(free))
-    };
-    let user_data = UserData::new(pointer as *mut c_void, free);
-    let (Some(function), Some(result)) = (function, result) else { return };
-    match result {
-        // SAFETY: C's own function with C's own pointer; the text is static.
-        Ok(_) => unsafe { function(IOTHUB_OK, c"".as_ptr(), user_data.pointer()) },
-        Err(error) => {
-            let detail = c_text(error.detail());
-            // SAFETY: as above; the text lives until the function has returned.
-            unsafe { function(code(error.kind()), detail.as_ptr(), user_data.pointer()) }
-        }
+/// A status and its detail for C.
+fn outcome(error: Option<&Error>) -> (StatusCode, Cow<'static, CStr>) {
+    match error {
+        None => (IOTHUB_OK, Cow::Borrowed(c"")),
+        Some(error) => (code(error.kind()), Cow::Owned(c_text(error.detail()))),
+    }
+}
+
+impl Closure<DoneFn> {
+    pub(crate) fn into_completion(self) -> Completion {
+        // `None`: the call was refused, and its status has said so.
+        self.into_words(|words, result| {
+            // SAFETY: core gives back the words that it got, once.
+            let this = unsafe { Self::from_words(words) };
+            let (Some(function), Some(result)) = (this.function, result) else { return };
+            let (status, detail) = outcome(result.as_ref().err());
+            // SAFETY: C's own function with C's own pointer; the text lives until it has returned.
+            unsafe { function(status, detail.as_ptr(), this.user_data.pointer()) };
+        })
+    }
+}
+
+impl Closure<TwinFn> {
+    pub(crate) fn into_completion(self) -> Completion {
+        self.into_words(|words, result| {
+            // SAFETY: core gives back the words that it got, once.
+            let this = unsafe { Self::from_words(words) };
+            let (Some(function), Some(result)) = (this.function, result) else { return };
+            let (status, detail) = outcome(result.as_ref().err());
+            let json = if let Ok(Answer::Twin(json)) = result { json } else { Bytes::new() };
+            let user_data = this.user_data.pointer();
+            // SAFETY: as above; the document lives as long.
+            unsafe { function(status, detail.as_ptr(), json.as_ptr().cast(), json.len(), user_data) };
+        })
+    }
+}
+
+impl Closure<PatchFn> {
+    pub(crate) fn into_completion(self) -> Completion {
+        self.into_words(|words, result| {
+            // SAFETY: core gives back the words that it got, once.
+            let this = unsafe { Self::from_words(words) };
+            let (Some(function), Some(result)) = (this.function, result) else { return };
+            let (status, detail) = outcome(result.as_ref().err());
+            let version = if let Ok(Answer::Reported(Some(version))) = result { version } else { 0 };
+            // SAFETY: as above.
+            unsafe { function(status, detail.as_ptr(), version, this.user_data.pointer()) };
+        })
     }
 }
 

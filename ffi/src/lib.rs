@@ -21,6 +21,14 @@ pub mod credential_options;
 
 pub mod client;
 
+pub mod method;
+
+pub mod twin;
+
+pub mod module;
+
+pub mod stats;
+
 mod boundary;
 mod fork;
 mod handle;

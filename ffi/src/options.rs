@@ -236,6 +236,17 @@ pub unsafe extern "C" fn iothub_options_set_time_to_live_ms(
     unsafe { set(options, |config| config.tuning.set_time_to_live(time)) }
 }
 
+/// How long a request for the twin may take, with reconnects and the hub's own waits: 1 ms to 3600000 ms,
+/// default 60000 ms.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iothub_options_set_request_timeout_ms(
+    options: *mut Options,
+    timeout_ms: u32,
+) -> StatusCode {
+    // SAFETY: a pointer as the header asks for it.
+    unsafe { set(options, |config| config.set_request_timeout(ms(timeout_ms))) }
+}
+
 /// What the hub publishes as telemetry if the connection ends without a goodbye, at QoS 0 or 1. The
 /// message is copied; its body has at most 65535 bytes.
 #[unsafe(no_mangle)]

@@ -48,6 +48,7 @@ static void options(void) {
   NULL_IS("cert_path", iothub_options_set_x509_files(o, NULL, "b"));
   NULL_IS("key_path", iothub_options_set_x509_files(o, "a", NULL));
   iothub_message_t *will = message_of("gone");
+  NULL_IS("options", iothub_options_set_request_timeout_ms(NULL, 1));
   NULL_IS("options", iothub_options_set_will(NULL, will, 1));
   iothub_message_free(will);
   iothub_client_t *client = (iothub_client_t *)o;
@@ -91,6 +92,34 @@ static void messages(void) {
 static iothub_ack_t later(const iothub_message_t *message, uint64_t delivery, void *user_data) {
   (void)message, (void)delivery, (void)user_data;
   return IOTHUB_ACK_LATER;
+}
+
+static void above_telemetry(void) {
+  record_t *record = record_new();
+  uint64_t value = 5;
+  NULL_IS("client", iothub_client_on_method(NULL, NULL, record, on_free));
+  NULL_IS("client", iothub_client_on_desired(NULL, NULL, record, on_free));
+  NULL_IS("client", iothub_client_on_input(NULL, NULL, record, on_free));
+  NULL_IS("client", iothub_client_twin_get(NULL, NULL, record, on_free));
+  NULL_IS("client", iothub_client_twin_patch(NULL, "{}", 2, NULL, record, on_free));
+  CHECK(record->frees == 5);
+  NULL_IS("client", iothub_client_respond(NULL, 0, 200, NULL, 0));
+  NULL_IS("client", iothub_client_stats(NULL, IOTHUB_STAT_SENT, &value));
+  NULL_IS("client", iothub_client_disconnects(NULL, IOTHUB_CAUSE_DNS, &value));
+
+  iothub_client_t *client = local_client();
+  NULL_IS("value", iothub_client_stats(client, IOTHUB_STAT_SENT, NULL));
+  NULL_IS("count", iothub_client_disconnects(client, IOTHUB_CAUSE_DNS, NULL));
+  CHECK(value == 5);
+  OK(iothub_client_on_method(client, NULL, NULL, NULL));
+  OK(iothub_client_on_desired(client, NULL, NULL, NULL));
+  OK(iothub_client_on_input(client, NULL, NULL, NULL));
+  REFUSED(IOTHUB_E_ARGUMENT, iothub_client_twin_patch(client, NULL, 0, NULL, record, on_free));
+  OK(iothub_client_twin_get(client, NULL, record, on_free));
+  OK(iothub_client_twin_patch(client, "{}", 2, NULL, NULL, NULL));
+  iothub_client_free(client);
+  CHECK(record->frees == 7 && record->calls == 0);
+  record_drop(record);
 }
 
 static void clients(void) {
@@ -142,5 +171,6 @@ int main(void) {
   options();
   messages();
   clients();
+  above_telemetry();
   return 0;
 }

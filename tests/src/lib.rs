@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod broker;
+pub mod http_proxy;
 pub mod proxy;
 pub mod workload;
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -19,7 +21,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A hub with one device, and all that it says.
 #[derive(Debug)]
 pub struct Local {
-    pub hub: Hub,
+    /// Shared with the threads of back-ends.
+    pub hub: Arc<Hub>,
     pub events: Receiver<Value>,
 }
 
@@ -32,7 +35,7 @@ impl Local {
 
     pub fn with(options: Options) -> Self {
         let (hub, events) = Hub::start_recorded(options).unwrap();
-        Self { hub, events }
+        Self { hub: Arc::new(hub), events }
     }
 
     /// The options of `id`, impatient enough for a test.

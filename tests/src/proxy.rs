@@ -31,10 +31,19 @@ impl Proxy {
 
     /// Listens on a loopback address of its own.
     pub fn on(host: &str, target: SocketAddr) -> Self {
+        Self::joining(host, move |_| TcpStream::connect(target).ok())
+    }
+
+    /// Joins each connection with the one that `open` makes for it, on a thread of its own.
+    pub(crate) fn joining(
+        host: &str,
+        open: impl Fn(&mut TcpStream) -> Option<TcpStream> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((host, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared: Arc<(Mutex<State>, Condvar)> = Arc::default();
         let accepting = Arc::clone(&shared);
+        let open = Arc::new(open);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let mut state = accepting.0.lock().unwrap();
@@ -47,18 +56,17 @@ impl Proxy {
                     reset(&client);
                     continue;
                 }
-                let Ok(server) = TcpStream::connect(target) else { continue };
                 client.set_nodelay(true).unwrap();
-                server.set_nodelay(true).unwrap();
-                state.links.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
-                drop(state);
-                let (up, down) = (Arc::clone(&accepting), Arc::clone(&accepting));
-                let (client2, server2) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || forward(client, server, &up, true));
-                thread::spawn(move || forward(server2, client2, &down, false));
+                state.links.push(client.try_clone().unwrap());
+                let (open, shared) = (Arc::clone(&open), Arc::clone(&accepting));
+                thread::spawn(move || join(client, &*open, shared));
             }
         });
         Self { address, shared }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn port(&self) -> u16 {
@@ -117,6 +125,24 @@ impl Drop for Proxy {
 fn reset(link: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(link, Some(Duration::ZERO)).unwrap();
     let _ = link.shutdown(Shutdown::Both);
+}
+
+fn join(
+    mut client: TcpStream,
+    open: &dyn Fn(&mut TcpStream) -> Option<TcpStream>,
+    shared: Arc<(Mutex<State>, Condvar)>,
+) {
+    let Some(server) = open(&mut client) else {
+        // The list of links holds a copy: dropping this one closes nothing.
+        let _ = client.shutdown(Shutdown::Both);
+        return;
+    };
+    server.set_nodelay(true).unwrap();
+    shared.0.lock().unwrap().links.push(server.try_clone().unwrap());
+    let (client2, server2, down) =
+        (client.try_clone().unwrap(), server.try_clone().unwrap(), Arc::clone(&shared));
+    thread::spawn(move || forward(server2, client2, &down, false));
+    forward(client, server, &shared, true);
 }
 
 fn forward(mut from: TcpStream, mut to: TcpStream, shared: &(Mutex<State>, Condvar), up: bool) {

@@ -58,15 +58,26 @@ pub enum Incoming<'a> {
     C2d { bag: &'a str },
     /// A message on an input of a module; the name is decoded.
     Input { name: Cow<'a, str>, bag: &'a str },
-    /// The answer to a twin request. `version` is the new version of the reported properties,
-    /// where the hub tells it.
-    TwinResponse { status: u16, rid: &'a str, version: Option<u64> },
+    /// The answer to a twin request.
+    TwinResponse(TwinResponse<'a>),
     /// A change of the desired properties.
     Desired { version: u64 },
     /// A direct method: the name is decoded, `rid` is verbatim for the answer.
     Method { name: Cow<'a, str>, rid: &'a str },
     /// Nothing that IoT Hub documents for this identity.
     Unknown,
+}
+
+/// The topic of an answer to a twin request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TwinResponse<'a> {
+    pub status: u16,
+    /// That of the request, verbatim.
+    pub rid: &'a str,
+    /// The new version of the reported properties, where the hub tells it.
+    pub version: Option<u64>,
+    /// Seconds to wait before another request, where the hub tells them.
+    pub retry_after: Option<u64>,
 }
 
 /// Tells what came in. Never fails: a topic that is malformed is [`Incoming::Unknown`].
@@ -100,11 +111,12 @@ fn parse_message<'a>(topic: &'a str, id: &Identity) -> Option<Incoming<'a>> {
 fn parse_service(rest: &str) -> Option<Incoming<'_>> {
     if let Some(rest) = rest.strip_prefix("twin/res/") {
         let (status, query) = split_query(rest)?;
-        return Some(Incoming::TwinResponse {
+        return Some(Incoming::TwinResponse(TwinResponse {
             status: number(status)?,
             rid: field(query, "$rid")?,
             version: field(query, "$version").and_then(number),
-        });
+            retry_after: field(query, "retry-after").and_then(number),
+        }));
     }
     if let Some(rest) = rest.strip_prefix("twin/PATCH/properties/desired") {
         let (path, query) = split_query(rest)?;

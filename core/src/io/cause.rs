@@ -98,6 +98,11 @@ impl Cause {
         self as i32
     }
 
+    /// The place in [`Cause::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize - 1
+    }
+
     /// The permanent name: lower case, words joined by `_`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -25,7 +25,9 @@ use super::cause::{Cause, Fault};
 use super::dial::{Dial, Step};
 use super::dispatch::Job;
 use super::greeting::{Greet, Greeting};
+use super::hub_link::HubLink;
 use super::interest::Interest;
+use super::received::Received;
 use super::shared::Shared;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
@@ -186,7 +188,8 @@ impl Connection {
                 open.wire.deadline(&self.shared.session),
             ]),
         };
-        earliest([close, phase])
+        let hub = self.shared.hub.as_ref().and_then(HubLink::deadline);
+        earliest([close, phase, hub])
     }
 
     /// Takes the application's orders.
@@ -203,12 +206,13 @@ impl Connection {
             self.phase = Phase::Waiting(now);
         }
         if let (Some(until), Phase::Open(open)) = (close, &mut self.phase) {
+            let queued = self.shared.queued().0;
             let mut session = lock(&self.shared.session);
             if session.state() == State::Finished {
                 // A renewal has said goodbye already: what is queued is for the next connection.
                 return;
             }
-            let nothing_to_send = open.up_since.is_none() && session.queued().0 == 0;
+            let nothing_to_send = open.up_since.is_none() && queued == 0;
             if now >= until || nothing_to_send {
                 session.disconnect(Drain::Now);
             } else if open.ending != Some(Cause::ClosedByUs) {
@@ -216,6 +220,10 @@ impl Connection {
             }
             open.ending = Some(Cause::ClosedByUs);
             open.drain_until = None;
+            drop(session);
+            if let Some(hub) = &self.shared.hub {
+                hub.flush(&self.shared.session, now);
+            }
         }
     }
 
@@ -267,16 +275,24 @@ impl Connection {
 
     /// Turns what the session says into work for the application.
     fn collect(&mut self, now: Instant) {
-        lock(&self.shared.session).swap_events(&mut self.events);
+        let shared = Arc::clone(&self.shared);
+        lock(&shared.session).swap_events(&mut self.events);
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
             match event {
                 Event::Done { tag, outcome, .. } => {
-                    self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from)))
+                    if !tag.is_ignored() {
+                        self.jobs.push_back(Job::Done(tag, outcome.map(Answer::from)));
+                    }
                 }
                 Event::Message(message) => {
-                    self.shared.strand.await_handler(&message);
-                    self.jobs.push_back(Job::Message(message));
+                    let received = match &shared.hub {
+                        Some(hub) => hub.hear(message, &shared.session, now, &mut self.jobs),
+                        None => Some(Received::Topic(message)),
+                    };
+                    if let Some(received) = received {
+                        self.jobs.push_back(Job::Received(received));
+                    }
                 }
                 Event::Connected { .. } => {
                     if let Phase::Open(open) = &mut self.phase {
@@ -285,11 +301,18 @@ impl Connection {
                     if let Some(done) = self.connecting.take() {
                         self.jobs.push_back(Job::Done(done, Ok(Answer::Done)));
                     }
+                    lock(&shared.counters).connections += 1;
                     self.say(ConnectionState::Connected, None, String::new());
+                    if let Some(hub) = &shared.hub {
+                        hub.connected(&shared.session, now);
+                    }
                 }
             }
         }
         self.events = events;
+        if let Some(hub) = &shared.hub {
+            hub.timer(&shared.session, now, &mut self.jobs);
+        }
     }
 
     fn say(&mut self, state: ConnectionState, cause: Option<Cause>, detail: String) {

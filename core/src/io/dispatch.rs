@@ -9,43 +9,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::pool;
+use super::received::{Ack, Handler, ROUTES, Received, Route};
 use super::wire::lock;
 use crate::completion::{Answer, Completion};
 use crate::error::Result;
-use crate::mqtt::{Delivery, Message};
-use crate::status::{Status, StatusHandler};
-
-/// What a message handler says about the message it got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ack {
-    /// It is settled.
-    Now,
-    /// The application acknowledges it later by its delivery number.
-    Later,
-}
-
-/// A callback of the application.
-pub(crate) enum Handler {
-    Message(Box<dyn FnMut(Message) -> Ack + Send>),
-    Status(StatusHandler),
-}
-
-/// Which callback a job is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    Status = 0,
-    Message = 1,
-}
-
-const ROUTES: usize = 2;
+use crate::hub::MethodRequest;
+use crate::mqtt::Delivery;
+use crate::status::Status;
 
 pub(super) enum Job {
     Done(Completion, Result<Answer>),
-    Message(Message),
+    Received(Received),
     Status(Status),
     Set(Route, Option<Handler>),
     /// The last: nothing runs after it.
     End,
+}
+
+impl Job {
+    /// What it counts for in the backlog.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Received(received) => received.weight(),
+            Self::Done(..) | Self::Status(_) | Self::Set(..) | Self::End => 0,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -67,6 +55,8 @@ const MOST_BACKLOG: usize = 4 << 20;
 /// What a strand asks of the connection that it belongs to.
 pub(super) enum Request {
     Acknowledge(Delivery),
+    /// No handler will answer it.
+    Refuse(MethodRequest),
     /// There is room for messages again.
     Read,
 }
@@ -76,19 +66,27 @@ type Ask = Box<dyn Fn(Request) + Send + Sync>;
 /// Unacknowledged messages that wait for a handler, as long as they are few.
 #[derive(Default)]
 struct Parked {
-    messages: VecDeque<Message>,
+    messages: Vec<Received>,
     bytes: usize,
 }
 
 impl Parked {
-    fn keep(&mut self, message: Message) {
+    fn keep(&mut self, message: Received) {
         if self.bytes > MOST_BACKLOG {
             // Not acknowledged, so the server sends it again on the next connection.
             log::warn!("no handler for messages, and no room to keep another one for it");
             return;
         }
-        self.bytes += weight(&message);
-        self.messages.push_back(message);
+        self.bytes += message.weight();
+        self.messages.push(message);
+    }
+
+    fn take(&mut self, route: Route) -> Vec<Received> {
+        let all = std::mem::take(&mut self.messages).into_iter();
+        let (taken, rest): (Vec<_>, Vec<_>) = all.partition(|message| message.route() == route);
+        self.messages = rest;
+        self.bytes -= taken.iter().map(Received::weight).sum::<usize>();
+        taken
     }
 }
 
@@ -115,11 +113,6 @@ impl fmt::Debug for Strand {
 thread_local! {
     /// The strands that this thread is inside of, with what is left of their batches.
     static INSIDE: RefCell<Vec<(*const Strand, VecDeque<Job>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What a message counts for in the backlog, with what it costs beside its bytes.
-fn weight(message: &Message) -> usize {
-    message.payload.len() + message.topic.len() + 128
 }
 
 /// A panic of a Rust callback has been reported by its hook; the client and its handlers go on.
@@ -150,11 +143,6 @@ impl Strand {
         self.backlog.load(Ordering::Relaxed) > MOST_BACKLOG
     }
 
-    /// Counts a message that is about to be pushed.
-    pub(super) fn await_handler(&self, message: &Message) {
-        self.backlog.fetch_add(weight(message), Ordering::Relaxed);
-    }
-
     fn seen(&self, weight: usize) {
         let before = self.backlog.fetch_sub(weight, Ordering::Relaxed);
         let resume = MOST_BACKLOG / 2;
@@ -181,6 +169,8 @@ impl Strand {
             return;
         }
         queue.complete = matches!(jobs.back(), Some(Job::End));
+        let weight: usize = jobs.iter().map(Job::weight).sum();
+        self.backlog.fetch_add(weight, Ordering::Relaxed);
         if queue.jobs.is_empty() {
             std::mem::swap(&mut queue.jobs, jobs);
         } else {
@@ -242,9 +232,9 @@ impl Strand {
     fn execute(&self, job: Job) {
         match job {
             Job::Done(done, result) => done.complete(result),
-            Job::Message(message) => {
-                self.seen(weight(&message));
-                self.deliver(message);
+            Job::Received(received) => {
+                self.seen(received.weight());
+                self.deliver(received);
             }
             Job::Status(status) => {
                 if !status.is_connected() {
@@ -260,9 +250,9 @@ impl Strand {
                 let present = handler.is_some();
                 let before = std::mem::replace(&mut lock(&self.handlers)[route as usize], handler);
                 drop(before);
-                if present && route == Route::Message {
-                    let parked = std::mem::take(&mut *lock(&self.parked));
-                    parked.messages.into_iter().for_each(|message| self.deliver(message));
+                if present {
+                    let parked = lock(&self.parked).take(route);
+                    parked.into_iter().for_each(|message| self.deliver(message));
                 }
             }
             Job::End => {
@@ -276,17 +266,19 @@ impl Strand {
         }
     }
 
-    fn deliver(&self, message: Message) {
-        let Some(Handler::Message(mut handler)) = self.take(Route::Message) else {
-            if message.delivery.is_some() {
-                lock(&self.parked).keep(message);
+    fn deliver(&self, received: Received) {
+        let (route, delivery) = (received.route(), received.delivery());
+        let Some(mut handler) = self.take(route) else {
+            match received {
+                Received::Method(method) => self.request(Request::Refuse(method.request)),
+                received if delivery.is_some() => lock(&self.parked).keep(received),
+                _ => {}
             }
             return;
         };
-        let delivery = message.delivery;
         // What it did not finish with comes again on the next connection.
-        let ack = survive(|| handler(message)).unwrap_or(Ack::Later);
-        self.put_back(Route::Message, Handler::Message(handler));
+        let ack = survive(|| handler.call(received)).unwrap_or(Ack::Later);
+        self.put_back(route, handler);
         if let (Ack::Now, Some(delivery)) = (ack, delivery) {
             self.request(Request::Acknowledge(delivery));
         }

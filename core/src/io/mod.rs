@@ -10,9 +10,11 @@ mod dispatch;
 mod driver;
 mod greeting;
 mod http;
+mod hub_link;
 mod interest;
 mod pem;
 mod pool;
+mod received;
 mod resolve;
 mod shared;
 mod threaded;
@@ -28,12 +30,13 @@ use std::time::Instant;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint};
-pub use dispatch::Ack;
-pub(crate) use dispatch::{Handler, Route};
 pub use driver::Driver;
 pub(crate) use greeting::{Greet, Greeting};
 pub(crate) use http::Address;
+pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
+pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
+pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
@@ -49,9 +52,10 @@ pub(crate) fn assemble(
     endpoint: Endpoint,
     greet: Greet,
     settings: Settings,
+    hub: Option<HubLink>,
     pooled: bool,
 ) -> (Arc<Shared>, Driver) {
-    let shared = Shared::new(Session::new(settings, Instant::now()), pooled);
+    let shared = Shared::new(Session::new(settings, Instant::now()), hub, pooled);
     let connection = Connection::new(endpoint, greet, Arc::clone(&shared));
     let driver = Driver::new(connection, Arc::clone(&shared));
     (shared, driver)

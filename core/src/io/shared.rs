@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::dispatch::{Handler, Request, Route, Strand};
+use super::dispatch::{Request, Strand};
+use super::hub_link::HubLink;
+use super::received::{Handler, Route};
 use super::wire::lock;
 use crate::completion::Completion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::MethodRequest;
 use crate::mqtt::{Delivery, Refused, Session};
+use crate::stats::{LinkCounters, Stats};
 
 /// What the application has asked of the connection.
 #[derive(Default)]
@@ -31,8 +35,11 @@ pub(super) struct Close {
 
 pub(crate) struct Shared {
     pub(super) session: Mutex<Session<Completion>>,
+    /// Where the server is an IoT Hub and the client a device or module.
+    pub(super) hub: Option<HubLink>,
     pub(super) orders: Mutex<Orders>,
     pub(super) strand: Arc<Strand>,
+    pub(super) counters: Mutex<LinkCounters>,
     notify: Notify,
     /// The I/O waits and has to be woken. Set before it looks a last time whether there is work.
     asleep: AtomicBool,
@@ -42,11 +49,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(session: Session<Completion>, pooled: bool) -> Arc<Self> {
+    pub(super) fn new(session: Session<Completion>, hub: Option<HubLink>, pooled: bool) -> Arc<Self> {
         let shared = Arc::new(Self {
             session: Mutex::new(session),
+            hub,
             orders: Mutex::new(Orders::default()),
             strand: Strand::new(pooled),
+            counters: Mutex::default(),
             notify: Notify::new(),
             asleep: AtomicBool::new(false),
             connect_called: AtomicBool::new(false),
@@ -58,6 +67,8 @@ impl Shared {
             match request {
                 // A delivery of a connection that is gone comes again.
                 Request::Acknowledge(delivery) => drop(shared.acknowledge(delivery)),
+                // Whoever waits for it learns that at once.
+                Request::Refuse(request) => drop(shared.respond(request, 404, b"")),
                 Request::Read => shared.wake_always(),
             }
         }));
@@ -93,7 +104,14 @@ impl Shared {
 
     /// Operations that have not completed, and the bytes that they hold.
     pub(crate) fn queued(&self) -> (usize, usize) {
-        lock(&self.session).queued()
+        let requests = self.hub.as_ref().map_or(0, HubLink::len);
+        let (messages, bytes) = lock(&self.session).queued();
+        (messages + requests, bytes)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let counters = lock(&self.session).counters();
+        Stats::new(counters, self.queued(), &lock(&self.counters))
     }
 
     /// Gives `operation` the session, and wakes the I/O if that made something to write. What is
@@ -126,6 +144,21 @@ impl Shared {
             refused.tag.abandon();
             refused.error
         })
+    }
+
+    /// Asks `request` of the hub, and lets the I/O look at it and at its deadline.
+    pub(crate) fn ask_hub<R>(
+        &self,
+        request: impl FnOnce(&HubLink, &Mutex<Session<Completion>>) -> Result<R>,
+    ) -> Result<R> {
+        let unsupported = || Error::new(ErrorKind::Unsupported, "this client is not one of an IoT Hub");
+        let result = request(self.hub.as_ref().ok_or_else(unsupported)?, &self.session);
+        self.wake();
+        result
+    }
+
+    pub(crate) fn respond(&self, request: MethodRequest, status: u16, body: &[u8]) -> Result<()> {
+        self.ask_hub(|hub, session| hub.respond(session, request, status, body))
     }
 
     pub(crate) fn acknowledge(&self, delivery: Delivery) -> Result<()> {

@@ -34,12 +34,12 @@ impl KeepAlive {
         *self = Self { interval, ..Self::new(self.timeout, now) };
     }
 
-    /// Any byte is a sign of life, not just a PINGRESP.
-    pub(super) fn received(&mut self, now: Instant) {
+    /// Any byte is a sign of life, not just a PINGRESP. Returns how long a ping took to be answered.
+    pub(super) fn received(&mut self, now: Instant) -> Option<Duration> {
         self.last_in = now;
-        if matches!(self.ping, Ping::Sent(_)) {
-            self.ping = Ping::Idle;
-        }
+        let Ping::Sent(at) = self.ping else { return None };
+        self.ping = Ping::Idle;
+        Some(now.saturating_duration_since(at))
     }
 
     pub(super) fn wrote(&mut self, now: Instant) {

@@ -22,10 +22,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Subscriptions have bounds of their own: a full queue of messages must not keep the client
-    /// from listening.
-    pub(super) const REQUESTS: Self =
-        Self { messages: 1_000, bytes: 4 << 20, in_flight: usize::MAX, in_flight_bytes: usize::MAX };
+    /// What is urgent has bounds of its own: a full queue of messages must not keep the client from
+    /// listening and answering.
+    pub(super) const URGENT: Self =
+        Self { messages: 1_000, bytes: 16 << 20, in_flight: usize::MAX, in_flight_bytes: usize::MAX };
 
     /// Whether `size` more bytes may wait beside `waiting`.
     pub(super) fn check(&self, waiting: Load, size: usize) -> Result<()> {

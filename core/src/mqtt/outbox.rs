@@ -4,16 +4,20 @@
 //! A slot is made when an operation is accepted and keeps its sequence number, and so its packet
 //! id, for life: `id = (seq - 1) % 65535 + 1`. An acknowledgement is found by subtraction.
 
+mod writing;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::counters::Counters;
 use super::expiry::Expiries;
 use super::limits::{Limits, Load};
 use super::packet::{self, Publish, QoS};
 use super::slot::{Completed, Kind, Progress, Request, Slot, packet_id};
 use crate::error::{Error, ErrorKind};
+pub(super) use writing::Turn;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -35,15 +39,18 @@ pub(super) struct Outbox<T> {
     slots: VecDeque<Slot<T>>,
     /// Sequence number of `slots[0]`; the first ever is 1.
     base: u64,
-    /// The first message that waits, or the end: everything before it is in flight, done or a request.
+    /// The first message that waits, or the end: everything before it is in flight, done or urgent.
     cursor: u64,
-    /// Requests that are to be sent on this connection.
-    unsent_requests: VecDeque<u64>,
+    /// What is to be sent on this connection without waiting for the window.
+    unsent_urgent: VecDeque<u64>,
     messages: Load,
-    requests: Load,
+    urgent: Load,
     in_flight: Load,
     chunk: BytesMut,
     expiries: Expiries,
+    pub(super) counters: Counters,
+    /// The message whose acknowledgement is being timed, and when it was written.
+    probe: Option<(u64, Instant)>,
 }
 
 fn find<T>(slots: &VecDeque<Slot<T>>, base: u64, seq: u64) -> Option<&Slot<T>> {
@@ -57,12 +64,14 @@ impl<T> Outbox<T> {
             slots: VecDeque::new(),
             base: 1,
             cursor: 1,
-            unsent_requests: VecDeque::new(),
+            unsent_urgent: VecDeque::new(),
             messages: Load::default(),
-            requests: Load::default(),
+            urgent: Load::default(),
             in_flight: Load::default(),
             chunk: BytesMut::new(),
             expiries: Expiries::default(),
+            counters: Counters::default(),
+            probe: None,
         }
     }
 
@@ -72,16 +81,16 @@ impl<T> Outbox<T> {
 
     /// Operations that hold a place.
     pub(super) fn len(&self) -> usize {
-        self.messages.count + self.requests.count
+        self.messages.count + self.urgent.count
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.messages.bytes + self.requests.bytes
+        self.messages.bytes + self.urgent.bytes
     }
 
-    /// Whether something that was sent on this connection, or a request, is not answered.
+    /// Whether something that was sent on this connection, or is urgent, is not answered.
     pub(super) fn awaits_answers(&self) -> bool {
-        self.in_flight.count > 0 || self.requests.count > 0
+        self.in_flight.count > 0 || self.urgent.count > 0
     }
 
     fn end(&self) -> u64 {
@@ -154,10 +163,27 @@ impl<T> Outbox<T> {
         Ok(id)
     }
 
+    /// As [`Outbox::publish`], past every message that waits and past the window.
+    pub(super) fn publish_urgent(&mut self, publish: &Publish<'_>, tag: T) -> Result<u16, Refused<T>> {
+        let size = packet::publish_size(publish).and_then(|size| {
+            Limits::URGENT.check(self.urgent, size)?;
+            self.check_ring()?;
+            Ok(size)
+        });
+        match size {
+            Ok(size) => {
+                let mut encoded = BytesMut::with_capacity(size);
+                packet::write_publish(publish, packet_id(self.end()), size, &mut encoded);
+                Ok(self.push_urgent(encoded.freeze(), Kind::Urgent(publish.qos), Some(tag)))
+            }
+            Err(error) => Err(Refused { error, tag }),
+        }
+    }
+
     /// The filters have been checked. Returns the packet id.
     pub(super) fn request(&mut self, request: Request, tag: T) -> Result<u16, Refused<T>> {
         match self.encode(&request) {
-            Ok(encoded) => Ok(self.push_request(encoded, request, Some(tag))),
+            Ok(encoded) => Ok(self.push_urgent(encoded, Kind::Request(request), Some(tag))),
             Err(error) => Err(Refused { error, tag }),
         }
     }
@@ -166,7 +192,7 @@ impl<T> Outbox<T> {
     pub(super) fn restore(&mut self, filters: Vec<(String, QoS)>) -> Result<()> {
         let request = Request::Restore(filters);
         let encoded = self.encode(&request)?;
-        self.push_request(encoded, request, None);
+        self.push_urgent(encoded, Kind::Request(request), None);
         Ok(())
     }
 
@@ -180,15 +206,15 @@ impl<T> Outbox<T> {
             }
             Request::Unsubscribe(filters) => packet::write_unsubscribe(id, filters, &mut encoded)?,
         }
-        Limits::REQUESTS.check(self.requests, encoded.len())?;
+        Limits::URGENT.check(self.urgent, encoded.len())?;
         self.check_ring()?;
         Ok(encoded.freeze())
     }
 
-    fn push_request(&mut self, encoded: Bytes, request: Request, tag: Option<T>) -> u16 {
-        self.requests.add(encoded.len());
-        let seq = self.push(encoded, tag, Kind::Request(request));
-        self.unsent_requests.push_back(seq);
+    fn push_urgent(&mut self, encoded: Bytes, kind: Kind, tag: Option<T>) -> u16 {
+        self.urgent.add(encoded.len());
+        let seq = self.push(encoded, tag, kind);
+        self.unsent_urgent.push_back(seq);
         self.move_cursor();
         packet_id(seq)
     }
@@ -215,21 +241,22 @@ impl<T> Outbox<T> {
     /// oldest. Returns the QoS 0 messages that were never sent.
     pub(super) fn connection_lost(&mut self) -> Vec<Completed<T>> {
         self.in_flight = Load::default();
-        self.unsent_requests.clear();
+        self.unsent_urgent.clear();
+        self.probe = None;
         let mut lost = Vec::new();
         for (seq, slot) in (self.base..).zip(&mut self.slots) {
             if slot.progress == Progress::Done {
                 continue;
             }
             slot.progress = Progress::Waiting;
-            let load = if slot.request().is_some() { &mut self.requests } else { &mut self.messages };
+            let load = if slot.is_urgent() { &mut self.urgent } else { &mut self.messages };
             // What is over has expired, or is the session's own: its place is free now.
-            if matches!(slot.kind, Kind::AtMostOnce) || slot.is_over() {
+            if slot.is_at_most_once() || slot.is_over() {
                 let (tag, size) = slot.finish();
                 load.remove(size);
                 lost.extend(tag.map(|tag| Completed { id: packet_id(seq), tag }));
-            } else if slot.request().is_some() {
-                self.unsent_requests.push_back(seq);
+            } else if slot.is_urgent() {
+                self.unsent_urgent.push_back(seq);
             }
         }
         self.cursor = self.base;
@@ -237,75 +264,25 @@ impl<T> Outbox<T> {
         lost
     }
 
-    /// Appends the SUBSCRIBE and UNSUBSCRIBE packets that wait. They never wait for the window.
-    pub(super) fn write_requests(&mut self, out: &mut BytesMut) {
-        while let Some(seq) = self.unsent_requests.pop_front() {
-            if let Some(slot) = self.slot_mut(seq) {
-                out.extend_from_slice(&slot.packet);
-                slot.sent = true;
-                slot.progress = Progress::InFlight;
-            }
-        }
-    }
-
-    pub(super) fn has_requests(&self) -> bool {
-        !self.unsent_requests.is_empty()
-    }
-
-    /// The next message, if the window has room for it. A QoS 0 message takes no room.
-    fn next_message(&self) -> Option<&Slot<T>> {
-        self.slot(self.cursor).filter(|slot| {
-            matches!(slot.kind, Kind::AtMostOnce)
-                || self.limits.window_takes(self.in_flight, slot.packet.len())
-        })
-    }
-
-    /// Whether `write_messages` would write something.
-    pub(super) fn has_message(&self) -> bool {
-        self.next_message().is_some()
-    }
-
-    /// Appends PUBLISH packets while the window has room and `out` is below `budget`. `resumed` is
-    /// whether the server has said which session it is, so that DUP has a meaning; `done` gets the
-    /// QoS 0 messages, which are complete by being written.
-    pub(super) fn write_messages(
-        &mut self,
-        out: &mut BytesMut,
-        budget: usize,
-        resumed: bool,
-        mut done: impl FnMut(Completed<T>),
-    ) {
-        while out.len() < budget && self.has_message() {
-            let seq = self.cursor;
-            let Some(slot) = self.slot_mut(seq) else { break };
-            let start = out.len();
-            out.extend_from_slice(&slot.packet);
-            if matches!(slot.kind, Kind::AtMostOnce) {
-                let (tag, size) = slot.finish();
-                self.messages.remove(size);
-                if let Some(tag) = tag {
-                    done(Completed { id: packet_id(seq), tag });
-                }
-            } else {
-                if slot.sent && resumed {
-                    out[start] |= packet::DUP;
-                }
-                slot.sent = true;
-                slot.progress = Progress::InFlight;
-                let size = slot.packet.len();
-                self.in_flight.add(size);
-            }
-            self.move_cursor();
-        }
-        self.pop_done();
-    }
-
     /// The PUBACK for `id`. `None` if no message with that id is in flight; the tag is missing
     /// if the message has expired meanwhile.
-    pub(super) fn acknowledged(&mut self, id: u16) -> Option<Option<T>> {
-        let (tag, size) = self.answered_slot(id).filter(|slot| slot.request().is_none())?.finish();
-        self.in_flight.remove(size);
-        self.messages.remove(size);
+    pub(super) fn acknowledged(&mut self, id: u16, now: Instant) -> Option<Option<T>> {
+        let slot = self.answered_slot(id).filter(|slot| slot.request().is_none())?;
+        let urgent = slot.is_urgent();
+        let (tag, size) = slot.finish();
+        if urgent {
+            self.urgent.remove(size);
+        } else {
+            self.in_flight.remove(size);
+            self.messages.remove(size);
+        }
+        self.counters.acknowledged += 1;
+        if let Some((seq, since)) = self.probe
+            && packet_id(seq) == id
+        {
+            self.counters.last_round_trip = Some(now.saturating_duration_since(since));
+            self.probe = None;
+        }
         self.pop_done();
         Some(tag)
     }
@@ -319,7 +296,7 @@ impl<T> Outbox<T> {
         }
         let request = request.clone();
         let (tag, size) = slot.finish();
-        self.requests.remove(size);
+        self.urgent.remove(size);
         self.pop_done();
         Some((request, tag))
     }
@@ -329,7 +306,7 @@ impl<T> Outbox<T> {
         self.cursor = self.cursor.max(self.base);
         while self
             .slot(self.cursor)
-            .is_some_and(|slot| slot.progress != Progress::Waiting || slot.request().is_some())
+            .is_some_and(|slot| slot.progress != Progress::Waiting || slot.is_urgent())
         {
             self.cursor += 1;
         }
@@ -369,6 +346,7 @@ impl<T> Outbox<T> {
             };
             expired.extend(tag.map(|tag| Completed { id: packet_id(seq), tag }));
         }
+        self.counters.expired += expired.len() as u64;
         self.pop_done();
         expired
     }
@@ -378,10 +356,10 @@ impl<T> Outbox<T> {
         let base = self.base;
         self.base = self.end();
         self.cursor = self.base;
-        self.unsent_requests.clear();
+        self.unsent_urgent.clear();
         self.expiries.clear();
         self.chunk = BytesMut::new();
-        (self.messages, self.requests, self.in_flight) = Default::default();
+        (self.messages, self.urgent, self.in_flight) = Default::default();
         let slots = std::mem::take(&mut self.slots);
         (base..)
             .zip(slots)

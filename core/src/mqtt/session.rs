@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::counters::Counters;
 use super::event::{Drain, Event, Fault, Outcome, Settings, State};
 use super::inbound::{Delivery, Inbound};
 use super::keep_alive::KeepAlive;
 use super::limits::Limits;
-use super::outbox::{Outbox, Refused};
+use super::outbox::{Outbox, Refused, Turn};
 use super::packet::{self, Connect, Publish, QoS};
 use super::slot::Completed;
 use super::slot::Request;
@@ -50,6 +51,8 @@ pub struct Session<T> {
     greeted: bool,
     /// Messages of this connection were allowed to follow CONNECT.
     pipelining: bool,
+    /// Whoever uses the session waits for messages that answer his own: a drain waits for them, too.
+    expects: bool,
     closed: bool,
 }
 
@@ -74,6 +77,7 @@ impl<T> Session<T> {
             answered: false,
             greeted: false,
             pipelining: false,
+            expects: false,
             closed: false,
         }
     }
@@ -86,6 +90,10 @@ impl<T> Session<T> {
     /// flight holds its place until the server answers or the connection ends.
     pub fn queued(&self) -> (usize, usize) {
         (self.outbox.len(), self.outbox.bytes())
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.outbox.counters
     }
 
     pub fn set_limits(&mut self, limits: Limits) {
@@ -103,17 +111,30 @@ impl<T> Session<T> {
         expiry: Option<Instant>,
         tag: T,
     ) -> std::result::Result<u16, Refused<T>> {
-        let checked = packet::check_topic(publish.topic).and_then(|()| match publish.qos {
+        match self.check_publish(publish) {
+            Ok(()) => self.outbox.publish(publish, expiry, tag),
+            Err(error) => Err(Refused { error, tag }),
+        }
+    }
+
+    /// As [`Session::publish`], for what must not wait behind other messages or for the window, such
+    /// as an answer that somebody waits for. What is urgent keeps its own order.
+    pub fn publish_urgent(&mut self, publish: &Publish<'_>, tag: T) -> std::result::Result<u16, Refused<T>> {
+        match self.check_publish(publish) {
+            Ok(()) => self.outbox.publish_urgent(publish, tag),
+            Err(error) => Err(Refused { error, tag }),
+        }
+    }
+
+    fn check_publish(&self, publish: &Publish<'_>) -> Result<()> {
+        packet::check_topic(publish.topic)?;
+        match publish.qos {
             _ if self.closed => Err(Error::closed()),
             QoS::ExactlyOnce => Err(Error::argument("qos", "publishing at QoS 2 is not offered")),
             QoS::AtMostOnce if !matches!(self.state, State::Handshake | State::Up) => {
                 Err(Error::new(ErrorKind::State, "not connected; QoS 0 is not kept for a later connection"))
             }
             _ => Ok(()),
-        });
-        match checked {
-            Ok(()) => self.outbox.publish(publish, expiry, tag),
-            Err(error) => Err(Refused { error, tag }),
         }
     }
 
@@ -194,6 +215,11 @@ impl<T> Session<T> {
         }
     }
 
+    /// Whether a drain is to wait for messages that the server owes by a protocol above this one.
+    pub fn expect(&mut self, expects: bool) {
+        self.expects = expects;
+    }
+
     /// Completes everything with `Closed`. Nothing is accepted afterwards.
     pub fn close(&mut self) {
         self.closed = true;
@@ -228,7 +254,7 @@ impl<T> Session<T> {
     pub fn has_output(&self) -> bool {
         !self.hello.is_empty()
             || self.greeted && (self.inbound.is_ready() || self.keep_alive.is_due())
-            || self.sends_requests() && self.outbox.has_requests()
+            || self.sends_urgent() && self.outbox.has_urgent()
             || self.sends_messages() && self.outbox.has_message()
             || self.is_drained()
     }
@@ -238,20 +264,22 @@ impl<T> Session<T> {
         (self.greeted || self.pipelining) && !matches!(self.state, State::Down | State::Finished)
     }
 
-    fn sends_requests(&self) -> bool {
+    fn sends_urgent(&self) -> bool {
         self.is_open() && self.state != State::Draining(Drain::Now)
     }
 
     fn sends_messages(&self) -> bool {
-        self.sends_requests() && self.state != State::Draining(Drain::InFlight)
+        self.sends_urgent() && self.state != State::Draining(Drain::InFlight)
     }
 
     /// Whether DISCONNECT may be written, once what has to go before it is.
     fn is_drained(&self) -> bool {
         match self.state {
             State::Draining(Drain::Now) => true,
-            State::Draining(Drain::InFlight) => self.greeted && !self.outbox.awaits_answers(),
-            State::Draining(Drain::Everything) => self.greeted && self.outbox.len() == 0,
+            State::Draining(Drain::InFlight) => {
+                self.greeted && !self.expects && !self.outbox.awaits_answers()
+            }
+            State::Draining(Drain::Everything) => self.greeted && !self.expects && self.outbox.len() == 0,
             State::Down | State::Handshake | State::Up | State::Finished => false,
         }
     }
@@ -259,18 +287,21 @@ impl<T> Session<T> {
     /// Appends what is to be written now, the urgent first. Call it when `out` is empty.
     pub fn output(&mut self, out: &mut BytesMut, now: Instant) {
         let before = out.len();
+        let (urgent, messages) = (self.sends_urgent(), self.sends_messages());
         out.extend_from_slice(&std::mem::take(&mut self.hello));
         if self.greeted {
             self.inbound.write(out);
             self.keep_alive.write(out);
         }
-        if self.sends_requests() {
-            self.outbox.write_requests(out);
+        let turn = Turn { budget: WRITE_BUDGET, resumed: self.greeted, now };
+        let mut written = |Completed { id, tag }| {
+            self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Published) });
+        };
+        if urgent {
+            self.outbox.write_urgent(out, turn, &mut written);
         }
-        if self.sends_messages() {
-            self.outbox.write_messages(out, WRITE_BUDGET, self.greeted, |Completed { id, tag }| {
-                self.events.push_back(Event::Done { tag, id, outcome: Ok(Outcome::Published) });
-            });
+        if messages {
+            self.outbox.write_messages(out, turn, &mut written);
         }
         if self.is_drained() {
             out.extend_from_slice(&packet::DISCONNECT);
@@ -310,7 +341,9 @@ impl<T> Session<T> {
 
     /// Bytes came, whole packets or not: the server lives.
     pub fn alive(&mut self, now: Instant) {
-        self.keep_alive.received(now);
+        if let Some(time) = self.keep_alive.received(now) {
+            self.outbox.counters.last_round_trip = Some(time);
+        }
     }
 
     /// Consumes the whole packets at the front of `stream`. Call it when bytes have come.
@@ -320,7 +353,7 @@ impl<T> Session<T> {
         }
         self.alive(now);
         while let Some(incoming) = packet::read(stream, self.settings.max_packet).map_err(Fault::Protocol)? {
-            self.receive(incoming)?;
+            self.receive(incoming, now)?;
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ impl Request {
 pub(super) enum Kind {
     AtMostOnce,
     AtLeastOnce,
+    /// A message that does not wait for others or for the window.
+    Urgent(QoS),
     Request(Request),
 }
 
@@ -48,18 +50,29 @@ pub(super) struct Slot<T> {
     pub progress: Progress,
     /// Sent at some time within the session that the server keeps.
     pub sent: bool,
+    /// Sent at any time.
+    pub written: bool,
 }
 
 impl<T> Slot<T> {
     pub(super) fn new(packet: Bytes, tag: Option<T>, kind: Kind) -> Self {
-        Self { packet, tag, kind, progress: Progress::Waiting, sent: false }
+        Self { packet, tag, kind, progress: Progress::Waiting, sent: false, written: false }
     }
 
     pub(super) fn request(&self) -> Option<&Request> {
         match &self.kind {
             Kind::Request(request) => Some(request),
-            Kind::AtMostOnce | Kind::AtLeastOnce => None,
+            Kind::AtMostOnce | Kind::AtLeastOnce | Kind::Urgent(_) => None,
         }
+    }
+
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self.kind, Kind::Urgent(_) | Kind::Request(_))
+    }
+
+    /// Whether it is over once it is written.
+    pub(super) fn is_at_most_once(&self) -> bool {
+        matches!(self.kind, Kind::AtMostOnce | Kind::Urgent(QoS::AtMostOnce))
     }
 
     /// Whether the operation has completed, though its packet id may still be in use.

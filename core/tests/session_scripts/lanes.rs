@@ -99,3 +99,79 @@ fn a_subscribe_never_carries_an_id_in_use() {
         }
     }
 }
+
+#[test]
+fn with_the_window_full_an_urgent_message_leaves_at_once() {
+    let mut peer = full_window();
+    assert_eq!(peer.publish_urgent("answer", QoS::AtLeastOnce), 6);
+    peer.publish_urgent("question", QoS::AtMostOnce);
+    assert_eq!(peer.sent(), ["PUBLISH 6 answer", "PUBLISH 0 question"]);
+    assert_eq!(peer.events(), ["question done"]);
+    peer.puback(6);
+    assert_eq!(peer.events(), ["answer done"]);
+    // Neither took a place in the window, nor gave one.
+    assert!(peer.sent().is_empty());
+    peer.puback(1);
+    assert_eq!(peer.sent(), ["PUBLISH 3 m3"]);
+}
+
+#[test]
+fn an_urgent_message_survives_a_reconnect_ahead_of_the_others() {
+    let mut peer = full_window();
+    peer.publish_urgent("answer", QoS::AtLeastOnce);
+    peer.publish_urgent("question", QoS::AtMostOnce);
+    assert_eq!(peer.sent().len(), 2);
+    peer.drop_connection();
+    peer.publish_urgent("second", QoS::AtLeastOnce);
+    peer.connect(true);
+    let sent = peer.sent();
+    assert_eq!(sent[..2], ["PUBLISH 6 dup answer", "PUBLISH 8 second"]);
+    assert_eq!(sent[2..], texts(1..=2, true));
+    peer.puback(6);
+    peer.drop_connection();
+    peer.connect(false);
+    assert_eq!(peer.sent()[..2], ["PUBLISH 8 second".to_owned(), texts(1..=1, false)[0].clone()]);
+}
+
+#[test]
+fn a_drain_waits_for_what_is_urgent_and_for_what_its_user_expects() {
+    for drain in [Drain::InFlight, Drain::Everything] {
+        let mut peer = Peer::with_window(10);
+        peer.connect(false);
+        peer.publish_urgent("answer", QoS::AtLeastOnce);
+        peer.session.expect(true);
+        peer.session.disconnect(drain);
+        assert_eq!(peer.sent(), ["PUBLISH 1 answer"]);
+        peer.puback(1);
+        assert!(peer.sent().is_empty());
+        peer.session.expect(false);
+        assert_eq!(peer.sent(), ["DISCONNECT"]);
+    }
+}
+
+#[test]
+fn after_disconnect_what_will_not_come_again_is_still_taken() {
+    let mut peer = Peer::with_window(10);
+    peer.connect(false);
+    peer.session.disconnect(Drain::Now);
+    assert_eq!(peer.sent(), ["DISCONNECT"]);
+    peer.message(7, "again later", QoS::AtLeastOnce);
+    peer.message(0, "now or never", QoS::AtMostOnce);
+    let Some(Event::Message(message)) = peer.session.next_event() else { panic!("no message") };
+    assert_eq!(message.payload, "now or never");
+    assert!(peer.session.next_event().is_none());
+}
+
+#[test]
+fn what_was_sent_is_counted() {
+    let mut peer = full_window();
+    peer.later(2);
+    peer.puback(1);
+    assert_eq!(peer.sent(), ["PUBLISH 3 m3"]);
+    peer.drop_connection();
+    peer.connect(false);
+    assert_eq!(peer.sent().len(), 2);
+    let counters = peer.session.counters();
+    assert_eq!((counters.sent, counters.acknowledged, counters.resent), (3, 1, 2));
+    assert_eq!(counters.last_round_trip, Some(std::time::Duration::from_secs(2)));
+}

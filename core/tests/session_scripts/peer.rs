@@ -96,6 +96,11 @@ impl Peer {
         self.try_publish(payload, QoS::AtLeastOnce, None).unwrap()
     }
 
+    pub(crate) fn publish_urgent(&mut self, payload: &str, qos: QoS) -> u16 {
+        let publish = Publish { topic: "t", payload: payload.as_bytes(), qos, retain: false };
+        self.session.publish_urgent(&publish, payload.to_owned()).map_err(|refused| refused.error).unwrap()
+    }
+
     pub(crate) fn publish_many(&mut self, numbers: std::ops::RangeInclusive<usize>) {
         for n in numbers {
             self.publish(&format!("m{n}"));

@@ -23,7 +23,7 @@ use crate::tls::Thumbprints;
 /// What a TLS record holds at most.
 const READ_AHEAD: usize = 16 * 1024;
 /// What is reserved at a time; the payloads that were cut out of it keep it alive.
-const READ_BUFFER: usize = 64 * 1024;
+pub(super) const READ_BUFFER: usize = 64 * 1024;
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 /// D: the server's ceiling, 29 min 27 s, also where the client asked for no keep-alive.
@@ -107,10 +107,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mut commands: mpsc::UnboundedReceiver<Command>,
         mut ended: oneshot::Receiver<()>,
     ) {
+        let faults = self.client.broker.connection_faults(&self.client.identity);
+        if faults.iter().any(|armed| armed.kind == FaultKind::HalfOpen) {
+            // The client is let in and then hears nothing.
+            let connack = async {
+                self.write.write_all_buf(&mut self.output).await?;
+                self.write.flush().await
+            };
+            let _ = timeout(LINGER, connack).await;
+        }
         if session_present {
             self.client.resume(&mut self.output);
         }
-        for armed in self.client.broker.connection_faults(&self.client.identity) {
+        for armed in faults {
             if let Err(end) = self.disturb(&armed) {
                 return self.end(end).await;
             }
@@ -191,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn obey(&mut self, command: Command) -> Result<(), End> {
         match command {
-            Command::C2d => self.client.deliver(&mut self.output),
+            Command::Queue => self.client.deliver(&mut self.output),
             Command::Publish { subject, topic, body } => {
                 self.client.send(subject, &topic, &body, &mut self.output);
             }
@@ -240,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(End::Cause(Cause::new("keep_alive", reason)));
         }
         if self.client.next_unlock.is_some_and(|at| at <= now) {
-            self.client.next_unlock = self.client.broker.unlock_c2d(&self.client.identity);
+            self.client.next_unlock = self.client.broker.unlock_queued(&self.client.identity);
             self.client.deliver(&mut self.output);
         }
         Ok(())

@@ -7,20 +7,20 @@ use super::rules::Subject;
 use super::turn::Client;
 
 impl Client {
-    /// Sends the queued C2D messages, if the client subscribed to them.
+    /// Sends the queued messages, if the client subscribed to them.
     pub(super) fn deliver(&mut self, out: &mut BytesMut) {
-        let Some(qos) = self.broker.granted(&self.identity, Subject::C2d) else {
+        let Some(qos) = self.broker.granted(&self.identity, Subject::of_queue(&self.identity)) else {
             return;
         };
-        while let Some((packet_id, delivery)) = self.broker.next_c2d(&self.identity, qos) {
+        while let Some((packet_id, delivery)) = self.broker.next_queued(&self.identity, qos) {
             packet::write_publish(out, &delivery.topic, packet_id, false, &delivery.body);
         }
-        self.next_unlock = self.broker.unlock_c2d(&self.identity);
+        self.next_unlock = self.broker.unlock_queued(&self.identity);
     }
 
     /// What a resumed session gets right after CONNACK: the unacknowledged messages, then the queue.
     pub(super) fn resume(&mut self, out: &mut BytesMut) {
-        for (packet_id, delivery) in self.broker.resend_c2d(&self.identity) {
+        for (packet_id, delivery) in self.broker.resend_queued(&self.identity) {
             packet::write_publish(out, &delivery.topic, packet_id, true, &delivery.body);
         }
         self.deliver(out);

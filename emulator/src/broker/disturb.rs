@@ -64,7 +64,7 @@ impl Broker {
     fn forget_session(&self, state: &mut super::State, identity: &Identity) {
         if let Some(entry) = state.registry.get_mut(identity) {
             entry.session = Session::default();
-            entry.c2d.unlock_all();
+            entry.queue.unlock_all();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::Broker;
-use super::connection::{Peer, Stream};
+use super::connection::{Peer, READ_BUFFER, Stream};
 use super::links::{Arrival, Attached, Cause};
 use super::packet::{self, Connect, ConnectReturnCode, LastWill, Login, Packet, QoS, Unreadable};
 use super::rules::{self, Request};
@@ -47,7 +47,12 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     let decided = match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
         Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
-        Ok(Some(Ok(Packet::Connect(connect)))) => decide(connect, peer, broker),
+        Ok(Some(Ok(Packet::Connect(connect)))) => {
+            if !mute(stream, &connect, broker).await {
+                return None;
+            }
+            decide(connect, peer, broker)
+        }
         Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new("protocol", "the first packet was no CONNECT"))),
         Ok(Some(Err(Unreadable::ProtocolLevel))) => Err(Refusal {
             identity: None,
@@ -96,6 +101,37 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Leaves CONNECT unanswered where a fault wants it; false when the peer has closed meanwhile.
+async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut Stream<S>,
+    connect: &Connect,
+    broker: &Arc<Broker>,
+) -> bool {
+    let username = connect.login.as_ref().and_then(|login| rules::parse_username(&login.username).ok());
+    let Some(identity) = username.map(|username| username.identity) else {
+        return true;
+    };
+    let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
+        return true;
+    };
+    let reason = "not answered on demand".to_owned();
+    broker.events.emit(Some(&identity), || Event::Refused { code: "fault", reason, return_code: None });
+    let closed = async {
+        // What the client sends ahead is kept for afterwards, and not more than a reader's buffer.
+        while stream.input.len() < READ_BUFFER {
+            if matches!(stream.io.read_buf(&mut stream.input).await, Ok(0) | Err(_)) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    match fault.until() {
+        None => closed.await,
+        Some(until) => return tokio::time::timeout_at(until.into(), closed).await.is_err(),
+    }
+    false
+}
+
 fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
     let unauthorized = |identity: Option<Identity>, cause: Cause| Refusal {
         identity,
@@ -110,7 +146,7 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
 
     if let Some(fault) = broker.take_fault(FaultKind::Refuse, &identity) {
         let cause = Cause::new("fault", "refused on demand");
-        return Err(Refusal { identity: Some(identity), cause, return_code: Some(fault.code) });
+        return Err(Refusal { identity: Some(identity), cause, return_code: u8::try_from(fault.code).ok() });
     }
     if !broker.authority.is_host(&username.hub) {
         let reason = format!("the user name is for the hub '{}', not for this one", username.hub);

@@ -82,7 +82,7 @@ impl Broker {
         let session_present = entry.session.stored && !arrival.clean_session;
         if !session_present {
             entry.session = Session::default();
-            entry.c2d.unlock_all();
+            entry.queue.unlock_all();
         }
         entry.session.stored = !arrival.clean_session;
         entry.model_id = arrival.model_id.clone().or(entry.model_id.take());
@@ -139,7 +139,7 @@ impl Broker {
         entry.last_activity = Some(now_text());
         if link.clean_session {
             entry.session = Session::default();
-            entry.c2d.unlock_all();
+            entry.queue.unlock_all();
         }
         if let Some(mut will) = link.will {
             rules::set(&mut will.properties.application, "iothub-MessageType".into(), Some("Will".into()));

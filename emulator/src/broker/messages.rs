@@ -1,4 +1,4 @@
-//! Telemetry towards the events, and C2D messages through their queues.
+//! Telemetry towards the events, and messages to devices and modules through their queues.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -6,12 +6,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Broker;
 use super::rules::{Properties, Subject, set};
-use crate::c2d::{CloudMessage, Delivery};
+use super::{Broker, State};
+use crate::c2d::CloudMessage;
 use crate::error::HubError;
 use crate::events::Event;
 use crate::identity::Identity;
+use crate::queue::{Delivery, Queued};
 use crate::registry::{Command, Entry, Stamp};
 use crate::time::now_text;
 
@@ -43,92 +44,117 @@ impl Broker {
         let mut state = self.state();
         let entry = state.registry.get_mut(&identity).ok_or_else(|| HubError::not_found(&identity))?;
         let now = Timestamp::now();
-        self.expire(&identity, entry.c2d.expired(now));
-        let message_id = entry.c2d.push(device, message, now)?;
-        self.settle(&identity, "queued", &message_id, 0);
-        Self::command(&state, &identity, Command::C2d);
-        Ok(message_id.to_string())
+        self.expire(&identity, entry.queue.expired(now));
+        let queued = message.into_queued(device, entry.queue.len(), now)?;
+        let message_id = queued.message_id.as_deref().unwrap_or_default().to_owned();
+        self.enqueue(&mut state, &identity, queued);
+        Ok(message_id)
+    }
+
+    /// Puts a message at the end of the queue and wakes the connection, if there is one.
+    pub(super) fn enqueue(&self, state: &mut State, identity: &Identity, message: Queued) {
+        let Some(entry) = state.registry.get_mut(identity) else {
+            return;
+        };
+        let Queued { input, message_id, .. } = &message;
+        self.report_queue(identity, "queued", input.as_deref(), message_id.as_deref(), 0);
+        entry.queue.push(message);
+        Self::command(state, identity, Command::Queue);
     }
 
     /// The next message to send to a subscriber at `qos`, and the id to send it under (0 at QoS 0).
-    pub(crate) fn next_c2d(&self, identity: &Identity, qos: u8) -> Option<(u16, Delivery)> {
+    pub(crate) fn next_queued(&self, identity: &Identity, qos: u8) -> Option<(u16, Delivery)> {
         let mut state = self.state();
         let entry = state.registry.get_mut(identity)?;
-        self.expire(identity, entry.c2d.expired(Timestamp::now()));
-        if !entry.c2d.has_ready() {
+        self.expire(identity, entry.queue.expired(Timestamp::now()));
+        if !entry.queue.has_ready() {
             return None;
         }
         let packet_id = entry.next_packet_id();
-        let delivery = entry.c2d.send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
-        self.settle(identity, "delivered", &delivery.message_id, delivery.count);
+        let delivery = entry.queue.send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
+        self.settle(identity, "delivered", &delivery);
         if qos == 0 {
-            entry.c2d.complete(packet_id);
-            self.settle(identity, "completed", &delivery.message_id, delivery.count);
+            entry.queue.complete(packet_id);
+            self.settle(identity, "completed", &delivery);
             return Some((0, delivery));
         }
         Some((packet_id, delivery))
     }
 
     /// What a resumed session has to see again.
-    pub(crate) fn resend_c2d(&self, identity: &Identity) -> Vec<(u16, Delivery)> {
+    pub(crate) fn resend_queued(&self, identity: &Identity) -> Vec<(u16, Delivery)> {
         let mut state = self.state();
         let Some(entry) = state.registry.get_mut(identity) else {
             return Vec::new();
         };
-        if entry.session.granted(Subject::C2d) != Some(1) {
-            entry.c2d.unlock_all();
+        if entry.session.granted(Subject::of_queue(identity)) != Some(1) {
+            entry.queue.unlock_all();
             return Vec::new();
         }
-        self.expire(identity, entry.c2d.expired(Timestamp::now()));
-        self.requeue(identity, entry.c2d.unlock_overdue(Instant::now()));
-        let again = entry.c2d.resend(Instant::now() + self.timing.c2d_lock);
+        self.expire(identity, entry.queue.expired(Timestamp::now()));
+        self.requeue(identity, entry.queue.unlock_overdue(Instant::now()));
+        let again = entry.queue.resend(Instant::now() + self.timing.c2d_lock);
         for (_, delivery) in &again {
-            self.settle(identity, "delivered", &delivery.message_id, delivery.count);
+            self.settle(identity, "delivered", delivery);
         }
         again
     }
 
-    /// A PUBACK for a C2D message; false where `packet_id` is none's.
-    pub(crate) fn complete_c2d(&self, identity: &Identity, packet_id: u16) -> bool {
+    /// A PUBACK for a queued message; false where `packet_id` is none's.
+    pub(crate) fn complete_queued(&self, identity: &Identity, packet_id: u16) -> bool {
         let mut state = self.state();
         let entry = state.registry.get_mut(identity);
-        let Some(delivery) = entry.and_then(|entry| entry.c2d.complete(packet_id)) else {
+        let Some(delivery) = entry.and_then(|entry| entry.queue.complete(packet_id)) else {
             return false;
         };
-        self.settle(identity, "completed", &delivery.message_id, delivery.count);
+        self.settle(identity, "completed", &delivery);
         true
     }
 
     /// Returns messages whose lock is over to the queue; when the next lock ends.
-    pub(crate) fn unlock_c2d(&self, identity: &Identity) -> Option<Instant> {
+    pub(crate) fn unlock_queued(&self, identity: &Identity) -> Option<Instant> {
         let mut state = self.state();
         let entry = state.registry.get_mut(identity)?;
-        let overdue = entry.c2d.unlock_overdue(Instant::now());
+        let overdue = entry.queue.unlock_overdue(Instant::now());
         self.requeue(identity, overdue);
-        entry.c2d.next_unlock()
+        entry.queue.next_unlock()
     }
 
-    /// An id that no unacknowledged C2D message of the session has.
+    /// An id that no unacknowledged message of the queue has.
     pub(crate) fn next_packet_id(&self, identity: &Identity) -> u16 {
         self.state().registry.get_mut(identity).map_or(1, Entry::next_packet_id)
     }
 
-    fn expire(&self, identity: &Identity, expired: Vec<Delivery>) {
-        for delivery in expired {
-            self.settle(identity, "expired", &delivery.message_id, delivery.count);
+    pub(super) fn expire(&self, identity: &Identity, expired: Vec<Delivery>) {
+        for delivery in &expired {
+            self.settle(identity, "expired", delivery);
         }
     }
 
     fn requeue(&self, identity: &Identity, unlocked: Vec<Delivery>) {
-        for delivery in unlocked {
-            self.settle(identity, "unlocked", &delivery.message_id, delivery.count);
+        for delivery in &unlocked {
+            self.settle(identity, "unlocked", delivery);
         }
     }
 
-    fn settle(&self, identity: &Identity, state: &'static str, message_id: &str, delivery_count: u32) {
-        self.events.emit(Some(identity), || Event::C2d {
+    fn settle(&self, identity: &Identity, state: &'static str, delivery: &Delivery) {
+        let Delivery { input, message_id, count, .. } = delivery;
+        self.report_queue(identity, state, input.as_deref(), message_id.as_deref(), *count);
+    }
+
+    /// An event about a message of a queue.
+    pub(super) fn report_queue(
+        &self,
+        identity: &Identity,
+        state: &'static str,
+        input: Option<&str>,
+        message_id: Option<&str>,
+        delivery_count: u32,
+    ) {
+        self.events.emit(Some(identity), || Event::Queue {
             state,
-            message_id: message_id.to_owned(),
+            input: input.map(str::to_owned),
+            message_id: message_id.map(str::to_owned),
             delivery_count,
         });
     }

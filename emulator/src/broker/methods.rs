@@ -84,11 +84,12 @@ impl Broker {
                 format!("{identity} did not answer the method within {} s", response.as_secs_f32()),
             ));
         };
+        if body.len() > MAX_PAYLOAD {
+            return Err(bad_answer("it exceeds 128 KiB".into()));
+        }
         let value = match &body[..] {
             [] => Value::Null,
-            text => serde_json::from_slice(text).map_err(|e| {
-                HubError::new(502_000, "BadDeviceResponse", format!("the answer is not JSON: {e}"))
-            })?,
+            text => serde_json::from_slice(text).map_err(|e| bad_answer(format!("it is not JSON: {e}")))?,
         };
         self.events.emit(Some(identity), || Event::Method {
             name: name.to_owned(),
@@ -125,6 +126,10 @@ impl Broker {
             let _ = call.answer.send((status, body));
         }
     }
+}
+
+fn bad_answer(why: String) -> HubError {
+    HubError::new(502_000, "BadDeviceResponse", format!("the device's answer: {why}"))
 }
 
 fn not_online(identity: &Identity) -> HubError {

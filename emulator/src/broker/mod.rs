@@ -1,13 +1,14 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `links` connects and disconnects, `messages` carries telemetry and C2D, `properties` twins,
-//! `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
+//! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
 mod disruption;
 mod disturb;
 mod handshake;
+mod inputs;
 mod links;
 mod messages;
 mod methods;
@@ -24,12 +25,14 @@ use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::options::Timing;
 use crate::registry::Registry;
+use crate::routes::Route;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
     pub(crate) timing: Timing,
+    routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
@@ -42,11 +45,12 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(authority: Authority, registry: Registry, timing: Timing) -> Self {
+    pub(crate) fn new(authority: Authority, registry: Registry, routes: Vec<Route>, timing: Timing) -> Self {
         Self {
             authority,
             events: EventBus::default(),
             timing,
+            routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),

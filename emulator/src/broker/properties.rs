@@ -26,24 +26,27 @@ impl From<HubError> for TwinAnswer {
 }
 
 impl Broker {
-    pub(crate) fn read_twin(&self, identity: &Identity) -> TwinAnswer {
-        if let Some(error) = self.throttled(identity) {
-            return error.into();
+    /// `None` where a fault swallows the answer.
+    pub(crate) fn read_twin(&self, identity: &Identity) -> Option<TwinAnswer> {
+        if let Some(fault) = self.twin_fault(identity) {
+            return fault.map(TwinAnswer::from);
         }
-        match self.state().registry.get(identity) {
+        Some(match self.state().registry.get(identity) {
             Some(entry) => {
                 TwinAnswer { status: 200, version: None, body: entry.twin.for_device().to_string().into() }
             }
             None => HubError::not_found(identity).into(),
-        }
+        })
     }
 
-    pub(crate) fn report(&self, identity: &Identity, body: &[u8]) -> TwinAnswer {
-        let result = match self.throttled(identity) {
-            Some(error) => Err(error),
+    /// `None` where a fault swallows the answer; the report is lost with it.
+    pub(crate) fn report(&self, identity: &Identity, body: &[u8]) -> Option<TwinAnswer> {
+        let result = match self.twin_fault(identity) {
+            Some(None) => return None,
+            Some(Some(error)) => Err(error),
             None => self.try_report(identity, body),
         };
-        match result {
+        Some(match result {
             Ok(version) => TwinAnswer { status: 204, version: Some(version), body: Bytes::new() },
             Err(error) => {
                 self.events.emit(Some(identity), || Event::TwinRefused {
@@ -52,7 +55,21 @@ impl Broker {
                 });
                 error.into()
             }
+        })
+    }
+
+    /// What a fault answers a twin request with, if there is one: with `Some(None)` nothing.
+    fn twin_fault(&self, identity: &Identity) -> Option<Option<HubError>> {
+        if self.take_fault(FaultKind::NoAnswer, identity).is_some() {
+            return Some(None);
         }
+        let error = if self.take_fault(FaultKind::Throttle, identity).is_some() {
+            HubError::new(429_001, "ThrottlingException", "throttled on demand")
+        } else {
+            let code = self.take_fault(FaultKind::ServerError, identity)?.code;
+            HubError::new(u32::from(code) * 1000 + 1, "ServerError", "failed on demand")
+        };
+        Some(Some(error))
     }
 
     fn try_report(&self, identity: &Identity, body: &[u8]) -> Result<u64, HubError> {
@@ -74,11 +91,6 @@ impl Broker {
             patch: patch.into(),
         });
         Ok(version)
-    }
-
-    fn throttled(&self, identity: &Identity) -> Option<HubError> {
-        let fault = self.take_fault(FaultKind::Throttle, identity);
-        fault.map(|_| HubError::new(429_001, "ThrottlingException", "throttled on demand"))
     }
 
     /// The twin as the service API shows it.
@@ -161,7 +173,7 @@ fn document(identity: &Identity, entry: &Entry) -> Value {
         "statusUpdateTime": "0001-01-01T00:00:00Z",
         "connectionState": if entry.link.is_some() { "Connected" } else { "Disconnected" },
         "lastActivityTime": entry.last_activity.as_deref().unwrap_or("0001-01-01T00:00:00Z"),
-        "cloudToDeviceMessageCount": entry.c2d.len(),
+        "cloudToDeviceMessageCount": entry.queue.len(),
         "authenticationType": authentication,
         "x509Thumbprint": {
             "primaryThumbprint": thumbprints.first(),

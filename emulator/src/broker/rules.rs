@@ -83,6 +83,13 @@ pub(crate) enum Subject {
     Methods,
 }
 
+impl Subject {
+    /// Of the messages that are queued for `identity`: a module gets none from the cloud.
+    pub(crate) fn of_queue(identity: &Identity) -> Self {
+        if identity.module_id().is_some() { Self::Inputs } else { Self::C2d }
+    }
+}
+
 /// The subject of a documented filter, `None` for any other.
 pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subject> {
     match filter {
@@ -158,15 +165,22 @@ pub(crate) struct Properties {
     pub(crate) size: usize,
 }
 
+/// The names and values of a message's bag as they were sent.
+pub(crate) fn parse_pairs(bag: &str) -> Result<Vec<(String, Option<String>)>, String> {
+    // The hub's parser ends a bag at the first slash that is not encoded.
+    let bag = bag.split('/').next().unwrap_or("");
+    property_bag::parse(bag).map_err(|e| format!("the property bag: {e}"))
+}
+
 /// Reads the bag of a message from a device; the error says why the hub closes the connection.
 pub(crate) fn parse_events_bag(bag: &str) -> Result<Properties, String> {
-    // The hub's parser ends a bag at the first slash that is not encoded.
+    let pairs = parse_pairs(bag)?;
     let bag = bag.split('/').next().unwrap_or("");
     if bag.split('&').any(|pair| pair.matches('=').count() > 1) {
         return Err("the property bag has a second '=' in one property".into());
     }
     let mut properties = Properties::default();
-    for (name, value) in property_bag::parse(bag).map_err(|e| format!("the property bag: {e}"))? {
+    for (name, value) in pairs {
         if let Some(key) = name.strip_prefix("$.") {
             let value = value.unwrap_or_default();
             properties.size += value.len();

@@ -36,7 +36,7 @@ pub(super) struct Client {
     pub(super) identity: Identity,
     pub(super) number: u64,
     pub(super) stamp: Stamp,
-    /// When an unacknowledged C2D message goes back to its queue.
+    /// When an unacknowledged message goes back to its queue.
     pub(super) next_unlock: Option<Instant>,
     /// How many more messages are taken before this fault.
     pub(super) countdown: Option<(FaultKind, u32)>,
@@ -47,8 +47,9 @@ impl Client {
         match packet {
             Packet::Publish(publish) => self.publish(publish, out),
             Packet::PubAck(ack) => {
-                if self.broker.complete_c2d(&self.identity, ack.pkid) {
-                    self.next_unlock = self.broker.unlock_c2d(&self.identity);
+                if self.broker.complete_queued(&self.identity, ack.pkid) {
+                    // There is room for another one on its way.
+                    self.deliver(out);
                 }
                 Ok(())
             }
@@ -91,15 +92,17 @@ impl Client {
                         rules::set(&mut properties.application, name.into(), Some("true".into()));
                     }
                 }
-                self.broker.record(&self.identity, &self.stamp, publish.payload, properties);
+                self.broker.record(&self.identity, &self.stamp, publish.payload.clone(), properties);
+                self.broker.route(&self.identity, bag, publish.payload);
             }
             Request::TwinGet { rid } => {
-                let answer = self.broker.read_twin(&self.identity);
-                self.answer_twin(rid, answer, out);
+                if let Some(answer) = self.broker.read_twin(&self.identity) {
+                    self.answer_twin(rid, answer, out);
+                }
             }
             Request::TwinReport { rid } => {
                 let answer = self.broker.report(&self.identity, &publish.payload);
-                if let Some(rid) = rid {
+                if let Some((rid, answer)) = rid.zip(answer) {
                     self.answer_twin(rid, answer, out);
                 }
             }

@@ -1,32 +1,36 @@
-//! The HTTPS port: what a back-end uses, and what tests and people use.
+//! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
 mod emulator;
 mod refusal;
 mod service;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::broker::Broker;
+use crate::tls::Thumbprints;
 
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
     let twin = || get(service::read_twin).patch(service::patch_twin).put(service::put_twin);
     Router::new()
         .route("/devices/{device}/messages/devicebound", post(service::send_c2d))
+        .route("/devices/{device}/modules/{module}/inputs/{input}", post(service::send_input))
         .route("/twins/{device}", twin())
         .route("/twins/{device}/modules/{module}", twin())
         .route("/twins/{device}/methods", post(service::call_method))
         .route("/twins/{device}/modules/{module}/methods", post(service::call_method))
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
-        .fallback(refusal::no_such_path)
+        .route(websocket::PATH, get(websocket::upgrade))
+        .fallback(websocket::elsewhere)
         .with_state(broker)
 }
 
@@ -35,6 +39,8 @@ pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, d
     let Ok(Ok(stream)) = tokio::time::timeout(deadline, tls.accept(socket)).await else {
         return;
     };
+    let certificate = websocket::Certificate(Thumbprints::of_peer(&stream));
+    let router = router.layer(Extension(certificate));
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .with_upgrades()

@@ -1,7 +1,7 @@
 //! Refusals in the service API's form, and who is let in.
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -30,8 +30,4 @@ pub(super) fn authorize(broker: &Broker, headers: &HeaderMap, path: &[&str]) -> 
         .and_then(|value| value.to_str().ok())
         .ok_or_else(|| refused("the request has no Authorization header".into()))?;
     broker.authority.admit_service(token, path, unix_now()).map_err(refused)
-}
-
-pub(super) async fn no_such_path(uri: Uri) -> HubError {
-    HubError::new(404_000, "NotFound", format!("there is nothing at {}", uri.path()))
 }

@@ -44,7 +44,22 @@ pub(super) async fn send_c2d(
     Ok((StatusCode::NO_CONTENT, [("iothub-messageid", message_id)]))
 }
 
-/// Reads a message whose properties are headers; header names reach us in lower case.
+/// Not IoT Hub's own: to an input of a module, as another module would send it.
+pub(super) async fn send_input(
+    State(broker): Shared,
+    Path((device, module, input)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, [(&'static str, String); 1]), HubError> {
+    authorize(&broker, &headers, &["devices", &device, "modules", &module, "inputs", &input])?;
+    let module = Identity::module(device, module);
+    let message_id = broker.send_input(&module, &input, cloud_message(&headers, body)?)?;
+    Ok((StatusCode::NO_CONTENT, [("iothub-messageid", message_id)]))
+}
+
+/// Reads a message whose properties are headers; header names reach us in lower case. An empty
+/// value is the empty string; null has no header. `emulator-bag`, which IoT Hub does not have, is
+/// [`CloudMessage::bag`].
 fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubError> {
     let mut message = CloudMessage::new(body);
     for (name, value) in headers {
@@ -71,6 +86,7 @@ fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubEr
             }
             "content-type" => message.content_type = Some(text()?),
             "content-encoding" => message.content_encoding = Some(text()?),
+            "emulator-bag" => message.bag = Some(text()?),
             other => {
                 if let Some(property) = other.strip_prefix("iothub-app-") {
                     message.properties.push((property.to_owned(), Some(text()?)));

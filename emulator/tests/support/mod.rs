@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{ErrorKind, Read as _, Write as _};
+pub(crate) mod websocket;
+
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
@@ -88,6 +90,17 @@ impl Default for Tls {
 
 pub(crate) type Secure = StreamOwned<ClientConnection, TcpStream>;
 
+/// Which way MQTT goes to the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    Tls,
+    WebSocket,
+}
+
+trait Carrier: Read + Write {}
+
+impl<T: Read + Write> Carrier for T {}
+
 pub(crate) fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -106,14 +119,25 @@ pub(crate) fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
 }
 
 pub(crate) struct Client {
-    stream: Secure,
+    stream: Box<dyn Carrier>,
     input: BytesMut,
 }
 
 impl Client {
     /// TLS without a CONNECT.
     pub(crate) fn open(hub: &Hub, tls: Tls) -> Self {
-        Self { stream: secure(hub, hub.mqtt_address(), tls), input: BytesMut::new() }
+        Self::on(secure(hub, hub.mqtt_address(), tls))
+    }
+
+    fn on(stream: impl Read + Write + 'static) -> Self {
+        Self { stream: Box::new(stream), input: BytesMut::new() }
+    }
+
+    pub(crate) fn open_over(hub: &Hub, over: Over, tls: Tls) -> Self {
+        match over {
+            Over::Tls => Self::open(hub, tls),
+            Over::WebSocket => Self::on(websocket::WebSocket::open(hub, tls)),
+        }
     }
 
     /// Connects `id` with its key, a kept session and no last will.
@@ -124,12 +148,24 @@ impl Client {
     /// As [`Client::connect`] with a changed CONNECT; also whether the session was there.
     pub(crate) fn connect_with(hub: &Hub, id: &str, change: impl FnOnce(&mut Connect)) -> (Self, bool) {
         let mut client = Self::open(hub, Tls::default());
+        let session_present = client.log_in(hub, id, change);
+        (client, session_present)
+    }
+
+    pub(crate) fn connect_over(hub: &Hub, over: Over, id: &str) -> Self {
+        let mut client = Self::open_over(hub, over, Tls::default());
+        client.log_in(hub, id, |_| ());
+        client
+    }
+
+    /// Sends a changed CONNECT; whether the session was there.
+    fn log_in(&mut self, hub: &Hub, id: &str, change: impl FnOnce(&mut Connect)) -> bool {
         let mut connect = connect_packet(hub, id);
         change(&mut connect);
-        client.send(&Packet::Connect(connect));
-        let ConnAck { session_present, code } = client.expect_connack();
+        self.send(&Packet::Connect(connect));
+        let ConnAck { session_present, code } = self.expect_connack();
         assert_eq!(code as u8, 0, "CONNACK");
-        (client, session_present)
+        session_present
     }
 
     pub(crate) fn send(&mut self, packet: &Packet) {

@@ -1,8 +1,11 @@
 //! Messages from the cloud.
 
-use iothub_emulator::{CloudMessage, Fault};
+use std::time::Duration;
 
-use crate::lab::{DEVICE, Lab};
+use iothub_emulator::{CloudMessage, Fault};
+use serde_json::{Value, json};
+
+use crate::lab::{DEVICE, Lab, PATIENCE};
 use crate::run::{Running, every_way, passes_with};
 
 fn settled(lab: &Lab, message_id: &str) {
@@ -46,5 +49,65 @@ fn callbacks() {
         for body in ["one", "two"] {
             lab.hub.send_c2d(DEVICE, CloudMessage::new(body)).unwrap();
         }
+    });
+}
+
+#[test]
+fn twin() {
+    every_way("twin", |lab, program, under| {
+        lab.hub.update_desired(DEVICE, &json!({"interval": 5})).unwrap();
+        let mut running = Running::start(program, &[], under, lab, &[]);
+        running.hear("change");
+        lab.hub.fault(&Fault::new("drop", DEVICE)).unwrap();
+        lab.hub.update_desired(DEVICE, &json!({"interval": 7, "old": [1]})).unwrap();
+        running.hear("deaf");
+        lab.hub.fault(&Fault::new("half_open", DEVICE)).unwrap();
+        running.say("deaf");
+        running.end();
+    });
+}
+
+#[test]
+fn method() {
+    every_way("method", |lab, program, under| {
+        let mut running = Running::start(program, &[], under, lab, &[]);
+        let call = |name: &str, payload: Option<Value>| {
+            lab.hub.call_method(DEVICE, name, payload.as_ref(), PATIENCE, PATIENCE).unwrap()
+        };
+        running.hear("ready");
+        assert_eq!(call("now", Some(json!({"delay": 5}))), (200, json!({"ok": true})));
+        assert_eq!(call("valve*close", None), (202, Value::Null));
+        running.hear("called");
+        std::thread::scope(|scope| {
+            let caller = scope.spawn(|| call("valve*close", None));
+            running.hear("called");
+            lab.hub.fault(&Fault::new("drop_and_lose_session", DEVICE)).unwrap();
+            lab.event("disconnected");
+            running.say("reconnect");
+            assert_eq!(caller.join().unwrap(), (200, json!("late")));
+        });
+        let brief = Duration::from_millis(500);
+        let unanswered = lab.hub.call_method(DEVICE, "valve*close", None, PATIENCE, brief);
+        assert_eq!(unanswered.unwrap_err().status, 504);
+        running.hear("no handler");
+        assert_eq!(call("valve*close", None).0, 404);
+        running.say("end");
+        running.end();
+    });
+}
+
+#[test]
+fn module() {
+    every_way("module", |lab, program, under| {
+        let mut running = Running::start(program, &[], under, lab, &[]);
+        running.hear("ready");
+        for _ in 0..2 {
+            let message = CloudMessage::new("frame").with_property("camera", Some("left & right"));
+            lab.hub.send_input("device/module", "frames in", message).unwrap();
+        }
+        running.end();
+        let seen = lab.event("telemetry");
+        assert_eq!((&seen["module"], &seen["body"]), (&"module".into(), &"seen".into()));
+        assert_eq!(seen["system"]["output-name"], "results");
     });
 }

@@ -23,6 +23,9 @@ impl Connection {
             }
         }
         lock(&self.shared.session).stop();
+        if let Some(hub) = &self.shared.hub {
+            hub.disconnected(&self.shared.session, &mut self.jobs);
+        }
         let refused = matches!(&self.phase, Phase::Open(open) if open.wire.refused().is_some());
         if let Phase::Open(open) = &self.phase
             && let Some(since) = open.up_since
@@ -43,6 +46,7 @@ impl Connection {
             Cause::Renewed => Some(Duration::ZERO),
             _ => self.backoff.next(fault.retry(), &mut self.rng),
         };
+        lock(&self.shared.counters).disconnected(fault.cause);
         let state = if wait.is_some() { ConnectionState::Connecting } else { ConnectionState::Disconnected };
         if let Some(wait) = wait {
             self.phase = Phase::Waiting(now + wait);
@@ -54,7 +58,7 @@ impl Connection {
     pub(super) fn close_if_done(&mut self, now: Instant) {
         let orders = lock(&self.shared.orders);
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
-        let queued = lock(&self.shared.session).queued().0;
+        let queued = self.shared.queued().0;
         let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
             // Before TLS is up nothing was said that calls for a goodbye.
@@ -87,12 +91,16 @@ impl Connection {
             }
             _ => Phase::Ended,
         };
+        let unfinished = self.shared.queued().0;
         let mut session = lock(&self.shared.session);
-        let unfinished = session.queued().0;
         session.stop();
         session.close();
         drop(session);
+        lock(&self.shared.counters).dropped += unfinished as u64;
         self.collect(Instant::now());
+        if let Some(hub) = &self.shared.hub {
+            hub.close(&mut self.jobs);
+        }
         for done in self.connecting.take().into_iter().chain(connect) {
             self.jobs.push_back(Job::Done(done, Err(Error::closed())));
         }

@@ -29,7 +29,7 @@ impl Rig {
     fn connecting(renew_after: Option<Duration>, done: Completion) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let now = Instant::now();
-        let shared = Shared::new(Session::new(Settings::default(), now), false);
+        let shared = Shared::new(Session::new(Settings::default(), now), None, false);
         let endpoint = Endpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: listener.local_addr().unwrap().port(),

@@ -1,5 +1,7 @@
 //! What each packet of the server does to a session.
 
+use std::time::Instant;
+
 use super::super::event::{Event, Fault, Message, Outcome, State};
 use super::super::packet::{Incoming, QoS};
 use super::super::slot::Request;
@@ -13,13 +15,15 @@ fn unexpected<T>(what: &str) -> Result<T> {
 }
 
 impl<T> Session<T> {
-    pub(super) fn receive(&mut self, incoming: Incoming) -> Result<()> {
+    pub(super) fn receive(&mut self, incoming: Incoming, now: Instant) -> Result<()> {
         let is_answer =
             matches!(incoming, Incoming::PubAck(_) | Incoming::SubAck { .. } | Incoming::UnsubAck(_));
+        let is_last_chance = matches!(&incoming, Incoming::Publish { qos: QoS::AtMostOnce, .. });
         match self.state {
             State::Down => return Ok(()),
-            // What the server has accepted counts even while we leave; the rest it will send again.
-            State::Finished if !self.greeted || !is_answer => return Ok(()),
+            // What the server has accepted counts even while we leave, and what it will not send again;
+            // the rest it will.
+            State::Finished if !self.greeted || !is_answer && !is_last_chance => return Ok(()),
             _ => {}
         }
         if self.greeted == matches!(incoming, Incoming::ConnAck { .. }) {
@@ -33,7 +37,7 @@ impl<T> Session<T> {
                 }
                 self.connected(session_present && !self.clean_session);
             }
-            Incoming::PubAck(id) => match self.outbox.acknowledged(id) {
+            Incoming::PubAck(id) => match self.outbox.acknowledged(id, now) {
                 Some(Some(tag)) => self.done(tag, id, Outcome::Published),
                 // It has expired, or was closed.
                 Some(None) => {}
