@@ -83,6 +83,9 @@ fn filled(room: i32, fill: impl FnOnce(*mut u8, *mut usize) -> StatusCode) -> Re
 /// status says so with IOTHUB_CAUSE_AUTHENTICATION, and the next attempt waits for its return. What it
 /// returns as an error is such a status too; both are tried again slowly.
 ///
+/// Before a renewal the connection serves on until fn is done; where it fails then, it is called again
+/// later, and a status comes only once the hub has ended the connection.
+///
 /// iothub_client_free does not wait for fn. free_fn runs once the options and all clients made from them
 /// are freed and fn has returned.
 #[unsafe(no_mangle)]

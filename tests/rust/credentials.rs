@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use iothub_emulator::{CloudMessage, Options};
+use iothub_emulator::{CloudMessage, Fault, Options};
 use iothub_mqtt::hub::sas::token;
 use iothub_mqtt::hub::{Identity, Message, SasSigner, SharedAccessKey};
 use iothub_mqtt::io::{Ack, Cause};
@@ -280,4 +280,94 @@ fn renewals_under_load_lose_double_and_reorder_nothing() {
         assert!(matches!(status.cause, None | Some(Cause::Renewed)), "{status:?}");
     }
     println!("{} messages, {commands} commands, {renewed} renewals", telemetry.len());
+}
+
+/// A token that lives for a second, and what follows from its source after it.
+fn source_with(
+    config: &mut Config,
+    local: &Local,
+    mut next: impl FnMut(usize) -> Result<u64, Error> + Send + 'static,
+) {
+    let (key, calls) = (key_of(local, DEVICE), Mutex::new(0));
+    let resource = Identity::new("localhost", DEVICE, None).unwrap().sas_resource();
+    let next = Mutex::new(move |call| next(call));
+    config.set_sas_token_source(Arc::new(move || {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        let life = next.lock().unwrap()(*calls)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        Ok(token(&resource, &key, now + life, None))
+    }));
+}
+
+#[test]
+fn the_connection_serves_on_while_fresh_credentials_are_slow_or_refused() {
+    let local = Local::start();
+    let (tell, asked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<bool>();
+    let mut config = local.config(DEVICE);
+    source_with(&mut config, &local, move |call| {
+        tell.send(call).unwrap_or_default();
+        match call {
+            1 => Ok(1),
+            _ if released.recv() == Ok(true) => Ok(600),
+            _ => Err(Error::new(ErrorKind::Network, "the key vault is away")),
+        }
+    });
+    let device = Recorded::connected(config);
+    assert_eq!(asked.recv_timeout(PATIENCE), Ok(1));
+    for (call, good) in [(2, false), (3, false), (4, true)] {
+        assert_eq!(asked.recv_timeout(PATIENCE), Ok(call));
+        for _ in 0..5 {
+            wait(device.client.send(&Message::new("meanwhile")).unwrap()).unwrap();
+        }
+        assert!(device.changes.try_recv().is_err(), "the connection did not last");
+        release.send(good).unwrap();
+    }
+    let status = device.changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((status.state, status.cause), (ConnectionState::Connecting, Some(Cause::Renewed)));
+    device.until(ConnectionState::Connected);
+    // The token that was made ahead is the one that was used.
+    assert!(asked.try_recv().is_err());
+    assert_eq!(local.events.try_iter().filter(|event| event["event"] == "connected").count(), 2);
+}
+
+/// The token is being made when the connection breaks: the next connection waits for it, and asks no second time.
+#[test]
+fn a_connection_that_breaks_before_its_renewal_hands_the_work_on() {
+    let local = Local::start();
+    let (tell, asked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let mut config = local.config(DEVICE);
+    source_with(&mut config, &local, move |call| {
+        tell.send(call).unwrap_or_default();
+        if call > 1 {
+            released.recv().unwrap_or_default();
+        }
+        Ok(if call == 1 { 1 } else { 600 })
+    });
+    let device = Recorded::connected(config);
+    assert_eq!([(); 2].map(|()| asked.recv_timeout(PATIENCE).unwrap()), [1, 2]);
+    local.hub.fault(&Fault::new("drop", DEVICE)).unwrap();
+    assert_ne!(device.fault().cause, Some(Cause::Renewed));
+    release.send(()).unwrap();
+    device.until(ConnectionState::Connected);
+    assert!(asked.try_recv().is_err(), "asked again");
+}
+
+/// Nothing listens: what was made for one attempt is not kept for the next.
+#[test]
+fn each_attempt_asks_afresh() {
+    let local = Local::start();
+    let signer = held(key_of(&local, DEVICE));
+    (0..100).for_each(|_| signer.release.send(()).unwrap());
+    let mut config = local.config(DEVICE);
+    config.set_sas_signer(signer.sign);
+    config.tuning.set_port(1).unwrap();
+    let device = Recorded::new(config);
+    drop(device.client.connect().unwrap());
+    for _ in 0..3 {
+        signer.asked.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(device.fault().cause, Some(Cause::ConnectionRefused));
+    }
 }

@@ -76,7 +76,8 @@ impl Config {
     /// Who signs tokens with the device's or module's key, in place of the key itself: a TPM, an HSM, a
     /// key vault. It is given the bytes to sign and gives their HMAC-SHA256, 32 bytes.
     ///
-    /// It is called for each connection and each renewal, on a thread of the library, never twice at a
+    /// It is called for each connection and each renewal, before which the connection serves on until it
+    /// is done, and no error is told while it does. It runs on a thread of the library, never twice at a
     /// time for one client. It may take up to [`Tuning::set_connect_timeout`]; one that takes longer is
     /// left behind, and the next attempt waits for its return. An error is the text of a status with the
     /// cause `authentication`, and must hold no secret.

@@ -84,7 +84,9 @@ pub(crate) struct Connection {
     phase: Phase,
     /// For what may block.
     aside: Aside,
-    /// Made ahead of this connection, and when it was asked for.
+    /// Being made for the next connection while this one serves.
+    ahead: Option<Box<Proving>>,
+    /// Made ahead of the next connection, and when it was asked for.
     made: Option<(Box<Greeting>, Instant)>,
     /// The completion of `connect`, until the first success or refusal.
     connecting: Option<Completion>,
@@ -103,6 +105,7 @@ impl Connection {
             rng: fastrand::Rng::new(),
             phase: Phase::Idle,
             aside: Aside::new(Arc::new(move || woken.wake_always())),
+            ahead: None,
             made: None,
             connecting: None,
             jobs: VecDeque::new(),
@@ -183,6 +186,7 @@ impl Connection {
             Phase::Open(open) => earliest([
                 open.up_since.is_none().then_some(open.greeted_by),
                 open.renew_at.filter(|_| open.up_since.is_some() && open.ending.is_none()),
+                self.ahead.as_ref().map(|ahead| ahead.until),
                 open.drain_until,
                 open.leave_by,
                 open.wire.deadline(&self.shared.session),

@@ -33,8 +33,10 @@ impl Connection {
             self.backoff.ended(now - since);
         }
         self.phase = Phase::Idle;
-        // Each attempt proves itself afresh.
-        self.made = None;
+        if fault.cause != Cause::Renewed {
+            // Each attempt proves itself afresh.
+            self.made = None;
+        }
         self.collect(now);
         if (refused || fault.retry() != Retry::Soon)
             && let Some(done) = self.connecting.take()

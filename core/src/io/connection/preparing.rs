@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use super::{Connection, Phase};
 use crate::io::aside::{Panicked, Task};
-use crate::io::cause::{Cause, Fault};
+use crate::io::cause::{Cause, Fault, Retry};
 use crate::io::dial::Dial;
 use crate::io::greeting::{Greet, Greeting};
 use crate::io::wire::Wire;
 
-/// Credentials are being made.
+/// Credentials are being made, for this attempt or the next connection.
 pub(super) struct Proving {
     /// `None` while the helper is still busy for an earlier attempt.
     task: Option<Task<Result<Greeting, Fault>>>,
@@ -45,11 +45,72 @@ impl Connection {
     /// Starts an attempt to connect.
     pub(super) fn attempt(&mut self, now: Instant) {
         let until = now + self.endpoint.connect_timeout;
-        if matches!(self.greet, Greet::Aside { .. }) || self.aside.is_busy() {
+        if self.made.is_some() {
+            self.dial(until, now);
+        } else if let Some(mut ahead) = self.ahead.take() {
+            // Begun for a renewal, before which the connection ended.
+            ahead.until = until;
+            self.phase = Phase::Proving(ahead);
+        } else if matches!(self.greet, Greet::Aside { .. }) || self.aside.is_busy() {
             self.phase = Phase::Proving(Box::new(Proving { task: None, since: now, until }));
         } else {
             self.dial(until, now);
         }
+    }
+
+    /// Has the connection end once its credentials have served. Those that may take their time, or fail,
+    /// are made before: meanwhile this connection serves on. Returns whether there is something to write.
+    pub(super) fn renew(&mut self, now: Instant) -> bool {
+        let Phase::Open(open) = &mut self.phase else { return false };
+        let session = &self.shared.session;
+        if open.hurry(session, now) {
+            return true;
+        }
+        let Greet::Aside { what, make } = &self.greet else {
+            let served = open.has_served(now);
+            if served {
+                open.begin_renewal(session, now);
+            }
+            return served;
+        };
+        let failed = if open.has_served(now) {
+            open.renew_at = None;
+            let make = Arc::clone(make);
+            match self.aside.start(move || make()) {
+                Ok(task) => {
+                    let until = now + self.endpoint.connect_timeout;
+                    self.ahead = Some(Box::new(Proving { task: Some(task), since: now, until }));
+                    None
+                }
+                Err(error) => Some(no_helper(&error).detail),
+            }
+        } else {
+            let Some(ahead) = &self.ahead else { return false };
+            match ahead.task.as_ref().and_then(Task::outcome) {
+                None if now < ahead.until => return false,
+                None => Some(format!("{what} did not answer in time")),
+                Some(Err(Panicked)) => Some(format!("{what} panicked")),
+                Some(Ok(Err(fault))) => Some(fault.detail),
+                Some(Ok(Ok(made))) => {
+                    self.made = Some((Box::new(made), ahead.since));
+                    self.ahead = None;
+                    // An application that says goodbye needs no renewal.
+                    let renews = open.ending.is_none();
+                    if renews {
+                        open.begin_renewal(session, now);
+                    }
+                    return renews;
+                }
+            }
+        };
+        if let Some(text) = failed {
+            // What there is serves on; when the hub ends that, the application is told.
+            log::warn!("{}: no fresh credentials: {text}", self.endpoint.host);
+            self.ahead = None;
+            let wait = self.backoff.clone().next(Retry::Slow, &mut self.rng);
+            open.renew_at = wait.map(|wait| now + wait);
+        }
+        false
     }
 
     fn dial(&mut self, until: Instant, now: Instant) {

@@ -95,7 +95,7 @@ impl Connection {
                 };
                 Err(Fault::new(cause, detail))
             }
-            (Ok(more), _) => Ok(open.begin_renewal(session, now) || more),
+            (Ok(more), _) => Ok(self.renew(now) || more),
         }
     }
 }
@@ -117,20 +117,25 @@ impl Open {
         Ok(unread || unwritten)
     }
 
-    /// Lets the connection end when its credentials have served, and ends it when that takes too
-    /// long. Returns whether there is something to write for it.
-    fn begin_renewal(&mut self, session: &Mutex<Session<Completion>>, now: Instant) -> bool {
-        if self.ending.is_none() && self.up_since.is_some() && self.renew_at.is_some_and(|at| now >= at) {
-            lock(session).disconnect(Drain::InFlight);
-            self.ending = Some(Cause::Renewed);
-            self.drain_until = Some(now + RENEWAL_PATIENCE);
-            return true;
-        }
-        if self.drain_until.is_some_and(|until| now >= until) {
+    /// Whether the credentials of this connection have served.
+    pub(super) fn has_served(&self, now: Instant) -> bool {
+        self.ending.is_none() && self.up_since.is_some() && self.renew_at.is_some_and(|at| now >= at)
+    }
+
+    /// Lets the connection end for fresh credentials.
+    pub(super) fn begin_renewal(&mut self, session: &Mutex<Session<Completion>>, now: Instant) {
+        lock(session).disconnect(Drain::InFlight);
+        self.ending = Some(Cause::Renewed);
+        self.drain_until = Some(now + RENEWAL_PATIENCE);
+    }
+
+    /// Ends a renewal that takes too long. Returns whether there is something to write for it.
+    pub(super) fn hurry(&mut self, session: &Mutex<Session<Completion>>, now: Instant) -> bool {
+        let late = self.drain_until.is_some_and(|until| now >= until);
+        if late {
             lock(session).disconnect(Drain::Now);
             self.drain_until = None;
-            return true;
         }
-        false
+        late
     }
 }
