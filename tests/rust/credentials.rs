@@ -199,7 +199,7 @@ fn renewals_under_load_lose_double_and_reorder_nothing() {
     let given = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&given);
     let mut config = local.config(DEVICE);
-    config.tuning.set_queue_limits(1000, 1 << 20).unwrap();
+    config.tuning.set_queue_limits(100, 1 << 20).unwrap();
     config.tuning.set_in_flight(20).unwrap();
     config.set_sas_token_source(Arc::new(move || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -223,11 +223,14 @@ fn renewals_under_load_lose_double_and_reorder_nothing() {
     let mut connections = 0;
     let mut sending = true;
     loop {
-        if sending {
+        // The queue is always full, so that a renewal finds messages in flight and others behind them.
+        while sending {
             match device.client.send(&Message::new(sent.len().to_string())) {
                 Ok(pending) => sent.push(pending),
-                // The queue is full while the connection is made anew: wait for the hub to take something.
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Full),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Full);
+                    break;
+                }
             }
         }
         let next = local.events.recv_timeout(if sending { Duration::from_millis(1) } else { PATIENCE });
@@ -247,7 +250,7 @@ fn renewals_under_load_lose_double_and_reorder_nothing() {
             }
         }
         statuses.extend(device.changes.try_iter());
-        if sending && telemetry.len() / 50 > commands {
+        if sending && telemetry.len() / 500 > commands {
             local
                 .hub
                 .send_c2d(DEVICE, CloudMessage::new(commands.to_string()).with_id(&commands.to_string()))
