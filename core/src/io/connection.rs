@@ -5,6 +5,8 @@
 
 mod ending;
 mod preparing;
+#[cfg(test)]
+mod preparing_tests;
 mod serving;
 #[cfg(test)]
 mod tests;
