@@ -401,7 +401,8 @@ typedef int32_t iothub_stat_t;
 #define IOTHUB_CAUSE_CLOCK 13
 
 /**
- * Another connection with the same identity replaced this one.
+ * Another program seems to connect with the same identity: the hub has ended several connections in a
+ * row soon after it had accepted them, and without a reason. Tried again slowly.
  */
 #define IOTHUB_CAUSE_TAKEN_OVER 14
 
@@ -864,6 +865,9 @@ IOTHUB_API iothub_status_t iothub_options_set_model_id(iothub_options_t *options
  * may call it at the same time. It may block, for up to the connect timeout: later it is left behind, the
  * status says so with IOTHUB_CAUSE_AUTHENTICATION, and the next attempt waits for its return. What it
  * returns as an error is such a status too; both are tried again slowly.
+ *
+ * Before a renewal the connection serves on until fn is done; where it fails then, it is called again
+ * later, and a status comes only once the hub has ended the connection.
  *
  * iothub_client_free does not wait for fn. free_fn runs once the options and all clients made from them
  * are freed and fn has returned.

@@ -94,6 +94,8 @@ pub(crate) struct Connection {
     connecting: Option<Completion>,
     jobs: VecDeque<Job>,
     events: VecDeque<Event<Completion>>,
+    /// Connections in a row that the hub ended soon after it had accepted them.
+    expelled: u32,
 }
 
 impl Connection {
@@ -112,6 +114,7 @@ impl Connection {
             connecting: None,
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            expelled: 0,
         }
     }
 
@@ -212,13 +215,13 @@ impl Connection {
             self.phase = Phase::Waiting(now);
         }
         if let (Some(until), Phase::Open(open)) = (close, &mut self.phase) {
-            let queued = self.shared.queued().0;
+            let owed = self.shared.owed();
             let mut session = lock(&self.shared.session);
             if session.state() == State::Finished {
                 // A renewal has said goodbye already: what is queued is for the next connection.
                 return;
             }
-            let nothing_to_send = open.up_since.is_none() && queued == 0;
+            let nothing_to_send = open.up_since.is_none() && owed == 0;
             if now >= until || nothing_to_send {
                 session.disconnect(Drain::Now);
             } else if open.ending != Some(Cause::ClosedByUs) {

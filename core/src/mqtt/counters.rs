@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Counts from the making of the session; they only grow.
+/// Counts from the making of the session; they only grow. What is urgent is not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Messages that were written to a connection, each once.

@@ -84,6 +84,14 @@ impl<T> Outbox<T> {
         self.messages.count + self.urgent.count
     }
 
+    /// Messages that are not acknowledged.
+    pub(super) fn owed(&self) -> usize {
+        let is_owed =
+            |slot: &&Slot<T>| matches!(slot.kind, Kind::Urgent(_)) && slot.progress != Progress::Done;
+        let urgent = if self.urgent.count == 0 { 0 } else { self.slots.iter().filter(is_owed).count() };
+        self.messages.count + urgent
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.messages.bytes + self.urgent.bytes
     }
@@ -275,8 +283,8 @@ impl<T> Outbox<T> {
         } else {
             self.in_flight.remove(size);
             self.messages.remove(size);
+            self.counters.acknowledged += 1;
         }
-        self.counters.acknowledged += 1;
         if let Some((seq, since)) = self.probe
             && packet_id(seq) == id
         {

@@ -59,6 +59,7 @@ fn twin() {
         let mut running = Running::start(program, &[], under, lab, &[]);
         running.hear("change");
         lab.hub.fault(&Fault::new("drop", DEVICE)).unwrap();
+        lab.event("disconnected");
         lab.hub.update_desired(DEVICE, &json!({"interval": 7, "old": [1]})).unwrap();
         running.hear("deaf");
         lab.hub.fault(&Fault::new("half_open", DEVICE)).unwrap();
@@ -71,8 +72,9 @@ fn twin() {
 fn method() {
     every_way("method", |lab, program, under| {
         let mut running = Running::start(program, &[], under, lab, &[]);
+        let hub = &lab.hub;
         let call = |name: &str, payload: Option<Value>| {
-            lab.hub.call_method(DEVICE, name, payload.as_ref(), PATIENCE, PATIENCE).unwrap()
+            hub.call_method(DEVICE, name, payload.as_ref(), PATIENCE, PATIENCE).unwrap()
         };
         running.hear("ready");
         assert_eq!(call("now", Some(json!({"delay": 5}))), (200, json!({"ok": true})));

@@ -30,7 +30,7 @@ pub(crate) struct Running {
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     heard: Vec<String>,
-    errors: JoinHandle<String>,
+    errors: Option<JoinHandle<String>>,
     name: String,
 }
 
@@ -80,7 +80,7 @@ impl Running {
         });
         let file = program.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{file} {} under {under:?}", arguments.join(" "));
-        Self { input: child.stdin.take(), child, lines, heard: Vec::new(), errors, name }
+        Self { input: child.stdin.take(), child, lines, heard: Vec::new(), errors: Some(errors), name }
     }
 
     /// Waits for this line.
@@ -92,7 +92,14 @@ impl Running {
                 return;
             }
         }
-        panic!("{} never said {expected:?}; it said {:?}", self.name, self.heard);
+        self.child.kill().unwrap();
+        let errors = self.errors();
+        panic!("{} never said {expected:?}; it said {:?}\n{errors}", self.name, self.heard);
+    }
+
+    /// What it said on standard error, once it has ended.
+    fn errors(&mut self) -> String {
+        self.errors.take().map(|errors| errors.join().unwrap()).unwrap_or_default()
     }
 
     /// Its next line.
@@ -121,7 +128,7 @@ impl Running {
             }
         }
         let status = self.child.wait().unwrap();
-        let errors = self.errors.join().unwrap();
+        let errors = self.errors();
         assert!(status.success() && errors.is_empty(), "{}: {status}\n{errors}", self.name);
         self.heard
     }

@@ -83,7 +83,7 @@ impl<T> Outbox<T> {
         let Some(slot) = self.slots.get_mut((seq - self.base) as usize) else { return (None, None) };
         let start = out.len();
         out.extend_from_slice(&slot.packet);
-        if slot.request().is_none() {
+        if !slot.is_urgent() {
             let count = if slot.written { &mut self.counters.resent } else { &mut self.counters.sent };
             *count += 1;
             slot.written = true;
