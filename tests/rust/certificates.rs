@@ -102,7 +102,8 @@ fn files_that_cannot_be_used_any_more_are_named_and_tried_again() {
     let local = hub_knowing(&[&good]);
     let files = Files::of(&good);
     let device = Recorded::connected(from_files(&local, &files));
-    let breakages: [(&str, Box<dyn Fn()>); 4] = [
+    type Breakage<'a> = (&'static str, Box<dyn Fn() + 'a>);
+    let breakages: [Breakage<'_>; 4] = [
         ("device.pem", Box::new(|| fs::remove_file(files.certificate()).unwrap())),
         ("no private key", Box::new(|| fs::write(files.key(), "SECRET").unwrap())),
         ("do", Box::new(|| fs::write(files.key(), other.key.serialize_pem()).unwrap())),

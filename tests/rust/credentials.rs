@@ -224,12 +224,14 @@ fn renewals_under_load_lose_double_and_reorder_nothing() {
     let mut sending = true;
     loop {
         // The queue is always full, so that a renewal finds messages in flight and others behind them.
-        while sending {
-            match device.client.send(&Message::new(sent.len().to_string())) {
-                Ok(pending) => sent.push(pending),
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::Full);
-                    break;
+        if sending {
+            loop {
+                match device.client.send(&Message::new(sent.len().to_string())) {
+                    Ok(pending) => sent.push(pending),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Full);
+                        break;
+                    }
                 }
             }
         }
@@ -289,11 +291,11 @@ fn renewals_under_load_lose_double_and_reorder_nothing() {
 fn source_with(
     config: &mut Config,
     local: &Local,
-    mut next: impl FnMut(usize) -> Result<u64, Error> + Send + 'static,
+    next: impl FnMut(usize) -> Result<u64, Error> + Send + 'static,
 ) {
     let (key, calls) = (key_of(local, DEVICE), Mutex::new(0));
     let resource = Identity::new("localhost", DEVICE, None).unwrap().sas_resource();
-    let next = Mutex::new(move |call| next(call));
+    let next = Mutex::new(next);
     config.set_sas_token_source(Arc::new(move || {
         let mut calls = calls.lock().unwrap();
         *calls += 1;
