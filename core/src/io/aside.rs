@@ -55,7 +55,7 @@ impl Aside {
         }
         let progress = Arc::new(Mutex::new(Progress::Running));
         let ending = Ending {
-            progress: Arc::clone(&progress),
+            progress: Some(Arc::clone(&progress)),
             busy: Arc::clone(&self.busy),
             wake: Arc::downgrade(&self.wake),
         };
@@ -63,7 +63,9 @@ impl Aside {
         thread::Builder::new().name("iothub-aside".to_owned()).spawn(move || {
             let ending = ending;
             let outcome = job();
-            *lock(&ending.progress) = Progress::Done(outcome);
+            if let Some(progress) = &ending.progress {
+                *lock(progress) = Progress::Done(outcome);
+            }
         })?;
         Ok(Task(progress))
     }
@@ -86,18 +88,21 @@ impl<T> Task<T> {
 
 /// Runs at the end of the thread, also when the job panics.
 struct Ending<T> {
-    progress: Arc<Mutex<Progress<T>>>,
+    /// Taken by the drop.
+    progress: Option<Arc<Mutex<Progress<T>>>>,
     busy: Arc<AtomicBool>,
     wake: Weak<dyn Fn() + Send + Sync>,
 }
 
 impl<T> Drop for Ending<T> {
     fn drop(&mut self) {
-        let mut progress = lock(&self.progress);
-        if matches!(*progress, Progress::Running) {
-            *progress = Progress::Panicked;
+        // What nobody waits for any more goes before the next job may start.
+        if let Some(progress) = self.progress.take() {
+            let mut progress = lock(&progress);
+            if matches!(*progress, Progress::Running) {
+                *progress = Progress::Panicked;
+            }
         }
-        drop(progress);
         self.busy.store(false, Ordering::Release);
         if let Some(wake) = self.wake.upgrade() {
             wake();
