@@ -101,7 +101,6 @@ fn files_that_cannot_be_used_any_more_are_named_and_tried_again() {
     let (good, other) = (Owned::new(), Owned::new());
     let local = hub_knowing(&[&good]);
     let files = Files::of(&good);
-    let device = Recorded::connected(from_files(&local, &files));
     type Breakage<'a> = (&'static str, Box<dyn Fn() + 'a>);
     let breakages: [Breakage<'_>; 4] = [
         ("device.pem", Box::new(|| fs::remove_file(files.certificate()).unwrap())),
@@ -116,6 +115,8 @@ fn files_that_cannot_be_used_any_more_are_named_and_tried_again() {
         ),
     ];
     for (part, break_them) in breakages {
+        // One client each: to one that is thrown out again and again it is another matter.
+        let device = Recorded::connected(from_files(&local, &files));
         break_them();
         local.hub.fault(&Fault::new("drop", DEVICE)).unwrap();
         let status = loop {
