@@ -19,6 +19,8 @@ pub mod options;
 
 pub mod credential_options;
 
+pub mod transport_options;
+
 pub mod client;
 
 pub mod method;

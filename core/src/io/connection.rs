@@ -31,6 +31,7 @@ use super::hub_link::HubLink;
 use super::interest::Interest;
 use super::received::Received;
 use super::shared::Shared;
+use super::via::Via;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::hub::Doubt;
@@ -41,13 +42,18 @@ use crate::status::{ConnectionState, Status};
 pub(crate) struct Endpoint {
     pub host: String,
     pub port: u16,
+    pub via: Via,
     /// `None` is plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The path of the WebSocket that carries MQTT.
+    pub websocket: Option<String>,
     /// From the first step of an attempt to the CONNACK.
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
     /// TLS signs through a callback, which runs while this is set: the handshake is for the helper thread.
     pub signing: Option<Arc<AtomicBool>>,
+    /// What has left and is not acknowledged for so long, by TCP, has met a dead peer.
+    pub unacknowledged_timeout: Duration,
     pub backoff: Backoff,
 }
 

@@ -2,6 +2,7 @@
 
 mod aside;
 pub mod backoff;
+mod bind;
 mod carrier;
 pub mod cause;
 mod connection;
@@ -10,10 +11,12 @@ mod dispatch;
 mod driver;
 mod greeting;
 mod http;
+mod http_head;
 mod hub_link;
 mod interest;
 mod pem;
 mod pool;
+mod proxy;
 mod received;
 mod resolve;
 mod shared;
@@ -21,12 +24,16 @@ mod threaded;
 pub mod tls;
 mod tls_fault;
 mod tls_signer;
+mod tunnel;
+mod via;
+mod websocket;
 mod wire;
 mod workload;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(crate) use bind::Bind;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
 pub(crate) use connection::{Connection, Endpoint};
@@ -35,6 +42,7 @@ pub(crate) use greeting::{Greet, Greeting};
 pub(crate) use http::Address;
 pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
+pub(crate) use proxy::{Proxy, ProxyRule};
 pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
 pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
@@ -42,6 +50,7 @@ pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
 pub(crate) use tls_signer::SigningCertificate;
 pub use tls_signer::TlsSigner;
+pub(crate) use via::Via;
 pub use wire::Wire;
 pub(crate) use workload::Workload;
 

@@ -88,8 +88,8 @@ impl Connection {
         let owed = self.shared.owed();
         let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
-            // Before TLS is up nothing was said that calls for a goodbye.
-            Phase::Open(open) => now >= until || owed == 0 && !open.wire.is_secured(),
+            // Before MQTT may pass nothing was said that calls for a goodbye.
+            Phase::Open(open) => now >= until || owed == 0 && !open.wire.is_open(),
             Phase::Idle => true,
             Phase::Waiting(_) | Phase::Proving(_) | Phase::Dialing(..) | Phase::Securing(_) => {
                 now >= until || owed == 0

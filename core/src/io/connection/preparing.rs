@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Connection, Phase};
+use super::{Connection, Endpoint, Phase};
 use crate::io::aside::{Panicked, Task};
 use crate::io::cause::{Cause, Fault, Retry};
 use crate::io::dial::Dial;
@@ -117,7 +117,8 @@ impl Connection {
         let shared = Arc::clone(&self.shared);
         let wake = Arc::new(move || shared.wake_always());
         let timeout = until.saturating_duration_since(now);
-        let dial = Dial::start(&self.endpoint.host, self.endpoint.port, timeout, now, wake);
+        let Endpoint { host, port, via, .. } = &self.endpoint;
+        let dial = Dial::start(host, *port, via, timeout, now, wake);
         self.phase = Phase::Dialing(Box::new(dial), until);
     }
 

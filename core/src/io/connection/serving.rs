@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_tcp_user_timeout;
+
 use super::{Connection, Endpoint, Open, Phase};
 use crate::completion::Completion;
 use crate::io::carrier::Carrier;
@@ -30,9 +32,16 @@ impl Connection {
             // Kept, so that the next connection with the same files finds it and its sessions.
             *config = fresh;
         }
-        let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
+        let Endpoint { host, port, tls, websocket, stall_timeout, .. } = &self.endpoint;
+        let limit = self.endpoint.unacknowledged_timeout.as_millis();
+        // Finds a dead peer also while its bytes are held back, when no answer to a ping can be seen. A
+        // system without it finds him once they are not.
+        let _ = set_tcp_user_timeout(&socket, u32::try_from(limit).unwrap_or(u32::MAX));
         let peer = format!("{host}:{port}");
-        let wire = Wire::new(Carrier::Socket(Arc::clone(&socket)), tls.clone(), *stall_timeout, peer)?;
+        let mut wire = Wire::new(Carrier::Socket(Arc::clone(&socket)), tls.clone(), *stall_timeout, peer)?;
+        if let Some(path) = websocket {
+            wire.upgrade(host, *port, path)?;
+        }
         if self.endpoint.signing.is_some() {
             self.start_to_secure(wire, socket, greeted_by)
         } else {
@@ -68,7 +77,7 @@ impl Connection {
         let session = &shared.session;
         let mut served = open.exchange(&shared, readable, now);
         if served.is_ok() && open.up_since.is_none() && now >= open.greeted_by {
-            let stage = if open.wire.is_secured() { "no CONNACK" } else { "the TLS handshake did not end" };
+            let stage = open.wire.awaits();
             let Endpoint { host, port, connect_timeout, .. } = &self.endpoint;
             let detail = format!("{host}:{port}: {stage} within {connect_timeout:?}");
             served = Err(Fault::new(Cause::ConnectTimeout, detail));
@@ -105,7 +114,8 @@ impl Open {
     pub(super) fn exchange(&mut self, shared: &Shared, readable: bool, now: Instant) -> Result<bool, Fault> {
         let session = &shared.session;
         let unread = if shared.strand.is_full() {
-            // Not reading is our choice, and no sign of a dead peer.
+            // Not reading is our choice, and no sign of a dead peer. Pings still leave: the system
+            // tells when they reach nobody.
             lock(session).alive(now);
             self.wire.postpone_read();
             false
