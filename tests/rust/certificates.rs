@@ -257,3 +257,17 @@ fn a_certificate_that_no_signer_can_sign_for_is_refused_at_the_call() {
     config.set_x509_signer(good.pem().as_bytes(), sign).unwrap();
     assert!(format!("{config:?}").contains("Ed25519"));
 }
+
+/// The handshake comes back from the helper thread with the request for the WebSocket still to send.
+#[test]
+fn a_signer_works_over_websocket_too() {
+    let owned = Arc::new(Owned::new());
+    let local = hub_knowing(&[&owned]);
+    let mut config = local.config(DEVICE);
+    signing(&mut config, &owned, &Arc::default());
+    config.tuning.set_transport(iothub_mqtt::config::Transport::WebSocket);
+    config.tuning.set_port(local.hub.https_port()).unwrap();
+    let device = Recorded::connected(config);
+    wait(device.client.send(&Message::new("by websocket")).unwrap()).unwrap();
+    assert_eq!(local.event("telemetry")["body"], "by websocket");
+}
