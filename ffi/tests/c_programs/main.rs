@@ -8,6 +8,7 @@ mod lab;
 mod run;
 
 mod cloud;
+mod credentials;
 mod idle;
 mod loops;
 mod manual;
