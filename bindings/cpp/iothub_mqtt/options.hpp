@@ -1,0 +1,139 @@
+// Options: what a client is made from.
+// Part of iothub_mqtt.hpp.
+#ifndef IOTHUB_MQTT_OPTIONS_HPP
+#define IOTHUB_MQTT_OPTIONS_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "call.hpp"
+#include "message.hpp"
+#include "status.hpp"
+
+namespace iothub {
+
+/// What Options and codes::Options share. Each member is the function of C iothub_options_(its name), with
+/// that one's ranges and defaults; where C has a unit in the name, there is a duration here.
+template <class E>
+class BasicOptions {
+ public:
+  using Outcome = typename E::Outcome;
+  using Seconds = std::chrono::seconds;
+  using Milliseconds = std::chrono::milliseconds;
+
+  Outcome set_connection_string(Text value) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_connection_string(get(), value.get()));
+  }
+  /// module_id: nullptr for a device.
+  Outcome set_identity(Text host, Text device_id, Text module_id = nullptr) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_identity(get(), host.get(), device_id.get(), module_id.get()));
+  }
+
+  Outcome set_sas_key(Text key_base64) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_sas_key(get(), key_base64.get()));
+  }
+  Outcome set_sas_token(Text token) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_sas_token(get(), token.get()));
+  }
+  Outcome set_sas_life(Seconds life) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_sas_life_s(get(), detail::number<std::uint32_t>(life)));
+  }
+  /// Both PEM.
+  Outcome set_x509(Bytes certificate, Bytes key) noexcept(E::silent) {
+    return E::outcome(
+        iothub_options_set_x509(get(), certificate.data(), certificate.size(), key.data(), key.size()));
+  }
+  /// PEM.
+  Outcome set_trusted_roots(Bytes certificates) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_trusted_roots(get(), certificates.data(), certificates.size()));
+  }
+
+  Outcome set_gateway(Text host) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_gateway(get(), host.get()));
+  }
+  Outcome set_port(std::uint16_t port) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_port(get(), port));
+  }
+  Outcome set_keep_alive(Seconds silence) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_keep_alive_s(get(), detail::number<std::uint32_t>(silence)));
+  }
+  Outcome set_ping_timeout(Seconds timeout) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_ping_timeout_s(get(), detail::number<std::uint32_t>(timeout)));
+  }
+  Outcome set_connect_timeout(Milliseconds timeout) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_connect_timeout_ms(get(), detail::number<std::uint32_t>(timeout)));
+  }
+  Outcome set_backoff(Milliseconds first, Milliseconds most) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_backoff_ms(get(), detail::number<std::uint32_t>(first),
+                                                    detail::number<std::uint32_t>(most)));
+  }
+  Outcome set_slow_backoff(Milliseconds first, Milliseconds most) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_slow_backoff_ms(get(), detail::number<std::uint32_t>(first),
+                                                         detail::number<std::uint32_t>(most)));
+  }
+
+  Outcome set_queue_limits(std::size_t messages, std::size_t bytes) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_queue_limits(get(), messages, bytes));
+  }
+  Outcome set_in_flight(std::size_t messages) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_in_flight(get(), messages));
+  }
+  /// 0: for ever.
+  Outcome set_time_to_live(Milliseconds time) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_time_to_live_ms(get(), detail::number<std::uint64_t>(time)));
+  }
+  Outcome set_request_timeout(Milliseconds timeout) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_request_timeout_ms(get(), detail::number<std::uint32_t>(timeout)));
+  }
+  /// At QoS 0 or 1.
+  Outcome set_will(MessageView message, std::int32_t qos) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_will(get(), message.get(), qos));
+  }
+  Outcome set_model_id(Text dtmi) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_model_id(get(), dtmi.get()));
+  }
+
+  [[nodiscard]] iothub_options_t *get() const noexcept { return handle_.get(); }
+
+ protected:
+  explicit BasicOptions(iothub_options_t *options) noexcept : handle_(options) {}
+
+ private:
+  detail::Handle<iothub_options_t, iothub_options_free> handle_;
+};
+
+namespace codes {
+class Options : public BasicOptions<Codes> {
+ public:
+  /// iothub_options_new: every default.
+  static Result<Options> make() noexcept {
+    iothub_options_t *options = nullptr;
+    const iothub_status_t code = iothub_options_new(&options);
+    return Codes::value(code, Options(options));
+  }
+
+ private:
+  using BasicOptions::BasicOptions;
+};
+}  // namespace codes
+
+#ifdef __cpp_exceptions
+class Options : public BasicOptions<Throws> {
+ public:
+  /// iothub_options_new: every default.
+  Options() : BasicOptions(make()) {}
+  /// With a connection string.
+  explicit Options(Text connection_string) : Options() { set_connection_string(connection_string); }
+
+ private:
+  static iothub_options_t *make() {
+    iothub_options_t *options = nullptr;
+    Throws::outcome(iothub_options_new(&options));
+    return options;
+  }
+};
+#endif
+
+}  // namespace iothub
+#endif
