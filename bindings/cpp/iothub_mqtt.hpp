@@ -23,7 +23,7 @@
 //            (in a Result) is empty: its calls fail with Code::argument.
 // C          get() lends the handle to functions of C.
 //
-// Link with the library and -pthread (pkg-config iothub_mqtt; CMake: iothub_mqtt::iothub_mqtt).
+// Link with the library and -pthread (pkg-config iothub_mqtt; CMake iothub_mqtt::cpp).
 #ifndef IOTHUB_MQTT_HPP
 #define IOTHUB_MQTT_HPP
 

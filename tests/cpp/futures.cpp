@@ -23,9 +23,9 @@ void refusals() {
 void outlives() {
   auto client = std::make_unique<Client>(local());
   std::future<void> sent = client->send(Message("never sent"));
+  CHECK(client->queued().messages == 1 && client->queued().bytes > 0);
   std::future<std::string> twin = client->twin_get();
   std::future<std::uint64_t> patched = client->twin_patch("{}");
-  printf("%d\n",(int)client->queued().messages);
   client.reset();
   throws(Code::closed, "", [&] { sent.get(); });
   throws(Code::closed, "", [&] { twin.get(); });

@@ -13,20 +13,21 @@ use crate::run::{Running, Under};
 const SANITIZERS: &str = "-fsanitize=address,undefined";
 
 /// Compiles a source; the program.
-fn compile(mut compiler: Command, source: &str, flags: &[&str]) -> PathBuf {
+pub(crate) fn compile(mut compiler: Command, source: &Path, flags: &[&str], link: Link) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cpp");
     std::fs::create_dir_all(&folder).unwrap();
-    let stem = Path::new(source).file_stem().unwrap().to_string_lossy();
+    let stem = source.file_stem().unwrap().to_string_lossy();
     let program = folder.join(format!("{stem}{}", flags.concat().replace(['=', ','], "-")));
-    compiler.args(flags).arg("-I").arg(root().join("bindings/cpp")).arg(root().join(source));
-    build(compiler, Link::Shared, &program);
+    compiler.args(flags).arg("-I").arg(root().join("bindings/cpp")).arg(source);
+    build(compiler, link, &program);
     program
 }
 
 /// Tells `story` for `tests/cpp/{name}.cpp` with each standard: plainly, under valgrind, and with sanitizers.
 fn every_way_with(name: &str, flags: &[&str], mut story: impl FnMut(&Lab, &Path, Under)) {
-    let source = format!("tests/cpp/{name}.cpp");
-    let compile = |more: &[&str]| compile(compiler(Language::Cpp), &source, &[flags, more].concat());
+    let source = root().join(format!("tests/cpp/{name}.cpp"));
+    let compile =
+        |more: &[&str]| compile(compiler(Language::Cpp), &source, &[flags, more].concat(), Link::Shared);
     let program = compile(&["-std=c++17"]);
     story(&Lab::new(), &program, Under::Nothing);
     story(&Lab::new(), &program, Under::Valgrind);

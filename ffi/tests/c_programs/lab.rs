@@ -19,7 +19,12 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Self {
-        let options = Options::default().device(DEVICE).device("second").module(DEVICE, "module");
+        Self::with(Options::default())
+    }
+
+    /// With these options.
+    pub(crate) fn with(options: Options) -> Self {
+        let options = options.device(DEVICE).device("second").module(DEVICE, "module");
         let (hub, events) = Hub::start_recorded(options).unwrap();
         Self { hub, events }
     }

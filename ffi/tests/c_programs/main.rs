@@ -9,6 +9,7 @@ mod run;
 
 mod cloud;
 mod cpp;
+mod cpp_header;
 mod network;
 mod reconnects;
 mod simple;
