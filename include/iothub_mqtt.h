@@ -107,6 +107,11 @@ typedef void (*iothub_free_fn)(void *user_data);
 typedef int32_t iothub_field_t;
 
 /**
+ * What carries MQTT.
+ */
+typedef int32_t iothub_transport_t;
+
+/**
  * How an operation ended. detail is "" for IOTHUB_OK, and valid until this returns.
  */
 typedef void (*iothub_done_fn)(iothub_status_t status, const char *detail, void *user_data);
@@ -361,7 +366,8 @@ typedef int32_t iothub_stat_t;
 #define IOTHUB_CAUSE_CLOCK 13
 
 /**
- * Another connection with the same identity replaced this one.
+ * Another program seems to connect with the same identity: the hub has ended several connections in a
+ * row soon after it had accepted them, and without a reason. Tried again slowly.
  */
 #define IOTHUB_CAUSE_TAKEN_OVER 14
 
@@ -454,6 +460,16 @@ typedef int32_t iothub_stat_t;
  * "urn:azureiot:Security:SecurityAgent:1" marks a security message.
  */
 #define IOTHUB_INTERFACE_ID 10
+
+/**
+ * MQTT over TLS, on port 8883 unless iothub_options_set_port says another.
+ */
+#define IOTHUB_TRANSPORT_MQTT 0
+
+/**
+ * MQTT in a WebSocket over TLS, on port 443 unless iothub_options_set_port says another.
+ */
+#define IOTHUB_TRANSPORT_WEBSOCKET 1
 
 /**
  * Ended, and not tried again: the client is being closed, or its configuration contradicts itself.
@@ -726,7 +742,7 @@ iothub_status_t iothub_options_set_trusted_roots(iothub_options_t *options,
 IOTHUB_API iothub_status_t iothub_options_set_gateway(iothub_options_t *options, const char *host);
 
 /**
- * TCP port, 1 to 65535; default 8883.
+ * TCP port, 1 to 65535; by default 8883, or 443 with IOTHUB_TRANSPORT_WEBSOCKET.
  */
 IOTHUB_API iothub_status_t iothub_options_set_port(iothub_options_t *options, uint16_t port);
 
@@ -738,8 +754,9 @@ iothub_status_t iothub_options_set_keep_alive_s(iothub_options_t *options,
                                                 uint32_t seconds);
 
 /**
- * How long the hub may take to answer that, and the network to take a byte: 1 to 600 s, default 30 s.
- * It has to cover the upload of the largest message.
+ * How long the hub may take to answer that: 1 to 600 s, default 30 s. It has to cover the upload of the
+ * largest message. A dead connection is found within the keep-alive and this, or within the stall timeout
+ * if that is later and bytes wait to go.
  */
 IOTHUB_API
 iothub_status_t iothub_options_set_ping_timeout_s(iothub_options_t *options,
@@ -814,6 +831,64 @@ iothub_status_t iothub_options_set_will(iothub_options_t *options,
  * The Plug and Play model of the device, "dtmi:...".
  */
 IOTHUB_API iothub_status_t iothub_options_set_model_id(iothub_options_t *options, const char *dtmi);
+
+/**
+ * What carries MQTT; default IOTHUB_TRANSPORT_MQTT.
+ *
+ * IOTHUB_E_ARGUMENT: none of the IOTHUB_TRANSPORT_ numbers.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_transport(iothub_options_t *options,
+                                             iothub_transport_t transport);
+
+/**
+ * An HTTP proxy that is asked to CONNECT: "http://[user[:password]@]host[:port]", port 80 unless given,
+ * user and password percent-encoded and sent to it in clear (Basic authentication). It resolves the
+ * hub's name. NULL, the default: no proxy.
+ *
+ * IOTHUB_E_UNSUPPORTED: an https:// or SOCKS proxy. IOTHUB_E_ARGUMENT: no such URL. Neither text repeats
+ * it. What the proxy refuses later has the cause IOTHUB_CAUSE_PROXY.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_proxy(iothub_options_t *options,
+                                         const char *url);
+
+/**
+ * The proxy that the environment names, as curl reads it: https_proxy, else all_proxy, and no_proxy with
+ * names (each standing for all below it), addresses, ranges such as 10.0.0.0/8, or "*"; each also in upper
+ * case, the lower-case form first. Without such a variable: no proxy. They are read at this call, which
+ * must not run beside setenv().
+ *
+ * IOTHUB_E_UNSUPPORTED and IOTHUB_E_ARGUMENT as for iothub_options_set_proxy, with the variable named.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_proxy_from_environment(iothub_options_t *options);
+
+/**
+ * The address of this machine to connect from, an IPv4 or IPv6 literal. Addresses of the hub of the other
+ * family are not tried. By default the system chooses.
+ *
+ * IOTHUB_E_ARGUMENT: no address, or one that no interface has alone, such as 0.0.0.0.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_local_address(iothub_options_t *options,
+                                                 const char *address);
+
+/**
+ * The interface to connect through, 1 to 15 bytes as in "ip link" (SO_BINDTODEVICE). A process without
+ * CAP_NET_RAW needs Linux 5.7; that it is missing shows when connecting. Name lookups go their own way.
+ * By default the routes decide.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_interface(iothub_options_t *options,
+                                             const char *name);
+
+/**
+ * How long the network may take no byte while some wait to go: 1 to 600 s, default 30 s.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_stall_timeout_s(iothub_options_t *options,
+                                                   uint32_t seconds);
 
 /**
  * A client with a copy of the options. Touches no network: set the handlers next, then connect. Free it

@@ -1,25 +1,35 @@
 //! Every option: its name, default, range and check. The C setters and the Python keywords assign
 //! here and decide nothing.
 
+mod transport;
+
+use std::borrow::Cow;
 use std::time::Duration;
+
+pub use transport::Transport;
 
 use crate::error::{Error, Result};
 use crate::hub::{ConnectionString, Credential, Identity, Message, SharedAccessKey};
 use crate::io::backoff::Backoff;
-use crate::io::{ClientCertificate, TlsOptions, server_name};
+use crate::io::{Bind, ClientCertificate, ProxyRule, TlsOptions, server_name};
 use crate::mqtt::{Connect, Limits, QoS, Settings, Will};
 
-const DEFAULT_PORT: u16 = 8883;
 /// Beyond it the hub's own limit of 1767 s comes before one and a half times the keep-alive.
 const MOST_KEEP_ALIVE: u64 = 1177;
 
 /// What a connection is like, whoever uses it.
 #[derive(Debug, Clone)]
 pub struct Tuning {
-    pub(crate) port: u16,
+    /// `None`: what the transport usually has.
+    pub(crate) port: Option<u16>,
+    pub(crate) transport: Transport,
+    pub(crate) websocket_path: Cow<'static, str>,
+    pub(crate) proxy: Option<ProxyRule>,
+    pub(crate) bind: Bind,
     pub(crate) tls: TlsOptions,
     pub(crate) keep_alive: Duration,
     pub(crate) ping_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) backoff_first: Duration,
     pub(crate) backoff_most: Duration,
@@ -32,10 +42,15 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            port: DEFAULT_PORT,
+            port: None,
+            transport: Transport::default(),
+            websocket_path: Cow::Borrowed(transport::WEBSOCKET_PATH),
+            proxy: None,
+            bind: Bind::default(),
             tls: TlsOptions::default(),
             keep_alive: Duration::from_secs(60),
             ping_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             backoff_first: Duration::from_secs(1),
             backoff_most: Duration::from_secs(120),
@@ -57,9 +72,9 @@ fn within<T: PartialOrd + std::fmt::Debug + Copy>(name: &str, value: T, least: T
 }
 
 impl Tuning {
-    /// TCP port, 1 to 65,535; default 8883.
+    /// TCP port, 1 to 65,535; by default 8883, or 443 with [`Transport::WebSocket`].
     pub fn set_port(&mut self, port: u16) -> Result<()> {
-        self.port = within("port", port, 1, u16::MAX)?;
+        self.port = Some(within("port", port, 1, u16::MAX)?);
         Ok(())
     }
 
@@ -89,8 +104,9 @@ impl Tuning {
         Ok(())
     }
 
-    /// How long the peer may take to answer that, and the socket to take a byte: 1 s to 600 s,
-    /// default 30 s. It has to cover the upload of the largest message.
+    /// How long the peer may take to answer that: 1 s to 600 s, default 30 s. It has to cover the
+    /// upload of the largest message. A dead connection is found within keep-alive and this, or within
+    /// the stall timeout if that is later and bytes wait to go.
     pub fn set_ping_timeout(&mut self, seconds: u64) -> Result<()> {
         self.ping_timeout = Duration::from_secs(within("ping_timeout", seconds, 1, 600)?);
         Ok(())
@@ -316,5 +332,13 @@ impl MqttConfig {
 
     pub fn set_will(&mut self, will: Option<Will>) {
         self.connect.will = will;
+    }
+
+    /// Where the server's WebSocket is, for [`Transport::WebSocket`]; default IoT Hub's
+    /// `/$iothub/websocket`.
+    pub fn set_websocket_path(&mut self, path: &str) -> Result<()> {
+        transport::check_path(path)?;
+        self.tuning.websocket_path = Cow::Owned(path.to_owned());
+        Ok(())
     }
 }

@@ -43,7 +43,7 @@ mod stats;
 mod status;
 
 pub use completion::{Answer, Completion, Pending, Words};
-pub use config::{Config, MqttConfig, Tuning};
+pub use config::{Config, MqttConfig, Transport, Tuning};
 pub use device_client::DeviceClient;
 pub use error::{Error, ErrorKind, Result};
 pub use io::{DesiredHandler, InputHandler, MessageHandler, MethodHandler};

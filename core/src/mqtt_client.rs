@@ -80,10 +80,13 @@ impl MqttClient {
     ) -> Result<(Self, Driver)> {
         let endpoint = Endpoint {
             host: host.to_owned(),
-            port: tuning.port,
+            port: tuning.port(),
+            via: tuning.via(host),
             tls: Some((tuning.tls.client_config()?, io::server_name(host)?)),
+            websocket: tuning.websocket_path(),
             connect_timeout: tuning.connect_timeout,
-            stall_timeout: tuning.ping_timeout,
+            stall_timeout: tuning.stall_timeout,
+            unacknowledged_timeout: tuning.keep_alive + tuning.ping_timeout.max(tuning.stall_timeout),
             backoff: tuning.backoff(),
         };
         let (shared, driver) = io::assemble(endpoint, greet, tuning.settings(), hub, threaded);

@@ -36,7 +36,8 @@ pub const IOTHUB_CAUSE_PROXY: CauseCode = 11;
 pub const IOTHUB_CAUSE_AUTHENTICATION: CauseCode = 12;
 /// The clock of this machine is wrong.
 pub const IOTHUB_CAUSE_CLOCK: CauseCode = 13;
-/// Another connection with the same identity replaced this one.
+/// Another program seems to connect with the same identity: the hub has ended several connections in a
+/// row soon after it had accepted them, and without a reason. Tried again slowly.
 pub const IOTHUB_CAUSE_TAKEN_OVER: CauseCode = 14;
 /// The hub was silent for longer than the keep-alive allows.
 pub const IOTHUB_CAUSE_KEEP_ALIVE: CauseCode = 15;

@@ -17,6 +17,8 @@ pub mod message;
 
 pub mod options;
 
+pub mod transport_options;
+
 pub mod client;
 
 pub mod method;

@@ -18,7 +18,10 @@ pub struct Options {
 
 /// # Safety
 /// `options` is NULL or a live handle that nobody else uses.
-unsafe fn set(options: *mut Options, setter: impl FnOnce(&mut Config) -> Result<()>) -> StatusCode {
+pub(crate) unsafe fn set(
+    options: *mut Options,
+    setter: impl FnOnce(&mut Config) -> Result<()>,
+) -> StatusCode {
     // SAFETY: as promised by the caller.
     boundary::call(|| setter(&mut unsafe { handle::borrow_mut("options", options) }?.config))
 }
@@ -142,7 +145,7 @@ pub unsafe extern "C" fn iothub_options_set_gateway(
     unsafe { set(options, |config| config.set_gateway(text("host", host)?)) }
 }
 
-/// TCP port, 1 to 65535; default 8883.
+/// TCP port, 1 to 65535; by default 8883, or 443 with IOTHUB_TRANSPORT_WEBSOCKET.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iothub_options_set_port(options: *mut Options, port: u16) -> StatusCode {
     // SAFETY: a pointer as the header asks for it.
@@ -156,8 +159,9 @@ pub unsafe extern "C" fn iothub_options_set_keep_alive_s(options: *mut Options, 
     unsafe { set(options, |config| config.tuning.set_keep_alive(seconds.into())) }
 }
 
-/// How long the hub may take to answer that, and the network to take a byte: 1 to 600 s, default 30 s.
-/// It has to cover the upload of the largest message.
+/// How long the hub may take to answer that: 1 to 600 s, default 30 s. It has to cover the upload of the
+/// largest message. A dead connection is found within the keep-alive and this, or within the stall timeout
+/// if that is later and bytes wait to go.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iothub_options_set_ping_timeout_s(
     options: *mut Options,

@@ -21,6 +21,12 @@ static void options(void) {
   NULL_IS("options", iothub_options_set_port(NULL, 1));
   NULL_IS("options", iothub_options_set_keep_alive_s(NULL, 1));
   NULL_IS("options", iothub_options_set_ping_timeout_s(NULL, 1));
+  NULL_IS("options", iothub_options_set_stall_timeout_s(NULL, 1));
+  NULL_IS("options", iothub_options_set_transport(NULL, IOTHUB_TRANSPORT_MQTT));
+  NULL_IS("options", iothub_options_set_proxy(NULL, NULL));
+  NULL_IS("options", iothub_options_set_proxy_from_environment(NULL));
+  NULL_IS("options", iothub_options_set_local_address(NULL, "127.0.0.1"));
+  NULL_IS("options", iothub_options_set_interface(NULL, "lo"));
   NULL_IS("options", iothub_options_set_connect_timeout_ms(NULL, 1));
   NULL_IS("options", iothub_options_set_backoff_ms(NULL, 10, 10));
   NULL_IS("options", iothub_options_set_slow_backoff_ms(NULL, 10, 10));
@@ -40,6 +46,9 @@ static void options(void) {
   NULL_IS("key_pem", iothub_options_set_x509(o, "a", 1, NULL, 1));
   NULL_IS("pem", iothub_options_set_trusted_roots(o, NULL, 1));
   NULL_IS("gateway", iothub_options_set_gateway(o, ""));
+  NULL_IS("address", iothub_options_set_local_address(o, NULL));
+  NULL_IS("name", iothub_options_set_interface(o, NULL));
+  OK(iothub_options_set_proxy(o, NULL));
   NULL_IS("host", iothub_options_set_gateway(o, NULL));
   NULL_IS("message", iothub_options_set_will(o, NULL, 1));
   NULL_IS("dtmi", iothub_options_set_model_id(o, NULL));

@@ -296,3 +296,20 @@ fn callbacks_may_call_anything_and_end_their_own_client() {
     }
     assert!(ended.recv_timeout(PATIENCE).is_err(), "more than ten completions");
 }
+
+#[test]
+fn two_programs_with_one_identity_are_recognised() {
+    let local = Local::start();
+    let (first, second) =
+        (Recorded::connected(local.config(DEVICE)), Recorded::connected(local.config(DEVICE)));
+    let status = loop {
+        let status = first.fault();
+        if status.cause != Some(Cause::ClosedByHub) {
+            break status;
+        }
+    };
+    assert_eq!(status.cause, Some(Cause::TakenOver), "{status:?}");
+    assert!(status.detail.contains("another program"), "{status:?}");
+    drop(second);
+    first.until(ConnectionState::Connected);
+}

@@ -38,7 +38,8 @@ pub enum Cause {
     Authentication = 12,
     /// The clock of this machine is wrong.
     Clock = 13,
-    /// Another connection with the same identity replaced this one.
+    /// Another connection with the same identity seems to replace this one again and again: the hub has
+    /// ended several in a row soon after it had accepted them, and without a reason.
     TakenOver = 14,
     /// The peer was silent for longer than the keep-alive allows.
     KeepAlive = 15,

@@ -24,6 +24,7 @@ use super::hub_link::HubLink;
 use super::interest::Interest;
 use super::received::Received;
 use super::shared::Shared;
+use super::via::Via;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::hub::Doubt;
@@ -34,11 +35,16 @@ use crate::status::{ConnectionState, Status};
 pub(crate) struct Endpoint {
     pub host: String,
     pub port: u16,
+    pub via: Via,
     /// `None` is plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The path of the WebSocket that carries MQTT.
+    pub websocket: Option<String>,
     /// From the first step of an attempt to the CONNACK.
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
+    /// What has left and is not acknowledged for so long, by TCP, has met a dead peer.
+    pub unacknowledged_timeout: Duration,
     pub backoff: Backoff,
 }
 
@@ -88,6 +94,8 @@ pub(crate) struct Connection {
     connecting: Option<Completion>,
     jobs: VecDeque<Job>,
     events: VecDeque<Event<Completion>>,
+    /// Connections in a row that the hub ended soon after it had accepted them.
+    expelled: u32,
 }
 
 impl Connection {
@@ -102,6 +110,7 @@ impl Connection {
             connecting: None,
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            expelled: 0,
         }
     }
 
@@ -197,13 +206,13 @@ impl Connection {
             self.phase = Phase::Waiting(now);
         }
         if let (Some(until), Phase::Open(open)) = (close, &mut self.phase) {
-            let queued = self.shared.queued().0;
+            let owed = self.shared.owed();
             let mut session = lock(&self.shared.session);
             if session.state() == State::Finished {
                 // A renewal has said goodbye already: what is queued is for the next connection.
                 return;
             }
-            let nothing_to_send = open.up_since.is_none() && queued == 0;
+            let nothing_to_send = open.up_since.is_none() && owed == 0;
             if now >= until || nothing_to_send {
                 session.disconnect(Drain::Now);
             } else if open.ending != Some(Cause::ClosedByUs) {
@@ -229,7 +238,8 @@ impl Connection {
                 let timeout = self.endpoint.connect_timeout;
                 let shared = Arc::clone(&self.shared);
                 let wake = Arc::new(move || shared.wake_always());
-                let dial = Dial::start(&self.endpoint.host, self.endpoint.port, timeout, now, wake);
+                let Endpoint { host, port, via, .. } = &self.endpoint;
+                let dial = Dial::start(host, *port, via, timeout, now, wake);
                 self.phase = Phase::Dialing(Box::new(dial), now + timeout);
                 Ok(true)
             }

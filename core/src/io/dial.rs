@@ -1,8 +1,11 @@
-//! A TCP connection from a host name, as a state machine that any host can drive.
+//! A byte stream to a host name, as a state machine that any host can drive: the name, its addresses
+//! in turn, and the tunnel of a proxy if there is one.
 //!
 //! The host calls [`Dial::step`] once after the start, then whenever the descriptor of
 //! [`Dial::want`] is ready, `wake` was called or [`Dial::deadline`] has passed. A step more than
 //! needed does no harm. Nothing here blocks.
+
+mod attempt;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -10,19 +13,21 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use attempt::{Attempt, connect, is_connected, no_answer, refusal};
 
+use super::bind::Bind;
 use super::cause::{Cause, Fault};
 use super::interest::Interest;
 pub(super) use super::resolve::Wake;
 use super::resolve::{self, Lookup};
+use super::tunnel::Tunnel;
+use super::via::Via;
 
 /// What a step came to.
 #[derive(Debug)]
 pub(super) enum Step {
     Wait,
-    /// Connected, non-blocking, close-on-exec, without Nagle's delay. It is the descriptor that
+    /// Leads to the host; non-blocking, close-on-exec, without Nagle's delay. It is the descriptor that
     /// [`Dial::want`] named last. The dial is over.
     Connected(Arc<OwnedFd>),
     /// The dial is over.
@@ -34,9 +39,12 @@ pub(super) enum Step {
 /// Dropping it closes the socket and leaves a lookup that hangs to itself.
 #[derive(Debug)]
 pub(super) struct Dial {
-    /// `host:port`, for texts.
+    /// `host:port` of what is connected to, for texts: the proxy's, said to be one, if there is one.
     peer: String,
     port: u16,
+    bind: Bind,
+    /// What is left to do once the proxy is connected.
+    tunnel: Option<Box<Tunnel>>,
     timeout: Duration,
     deadline: Instant,
     state: State,
@@ -49,43 +57,63 @@ enum State {
     Resolving(Lookup),
     Connecting {
         rest: VecDeque<SocketAddr>,
-        pending: Option<Pending>,
+        pending: Option<Attempt>,
     },
+    /// Connected to the proxy.
+    Tunnelling(Arc<OwnedFd>, Box<Tunnel>),
     /// Failed before the first step.
     Doomed(Fault),
     Over,
-}
-
-/// A connection in progress.
-#[derive(Debug)]
-struct Pending {
-    socket: Arc<OwnedFd>,
-    address: SocketAddr,
-    since: Instant,
-    until: Instant,
 }
 
 /// Longer than any sensible limit; keeps the arithmetic on instants in range.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Dial {
-    /// Starts to reach `host`, a name or an IP address (in brackets or not).
+    /// Starts to reach `host`, a name or an IP address (in brackets or not), by way of `via`.
     ///
     /// A name is looked up on a thread that calls `wake` when it is done; an address needs neither.
-    /// `connect_timeout` is for the lookup and every address together, at most a day.
-    pub(super) fn start(host: &str, port: u16, connect_timeout: Duration, now: Instant, wake: Wake) -> Self {
+    /// With a proxy its name is looked up here, and `host`'s by it. `connect_timeout` is for all of
+    /// it together, at most a day.
+    pub(super) fn start(
+        host: &str,
+        port: u16,
+        via: &Via,
+        connect_timeout: Duration,
+        now: Instant,
+        wake: Wake,
+    ) -> Self {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let state = match bare.parse::<IpAddr>() {
-            Ok(address) => State::to(vec![address], port),
-            Err(_) => State::lookup(bare, wake, resolve::system),
+        let (next, next_port) = match &via.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (bare, port),
         };
-        Self::new(bare, port, connect_timeout, now, state)
+        let state = match next.parse::<IpAddr>() {
+            Ok(address) => State::to(vec![address], next_port),
+            Err(_) => State::lookup(next, wake, resolve::system),
+        };
+        let mut dial = Self::new(next, next_port, connect_timeout, now, state);
+        dial.bind = via.bind.clone();
+        if let Some(proxy) = &via.proxy {
+            dial.peer = format!("proxy {}", dial.peer);
+            dial.tunnel = Some(Box::new(Tunnel::new(proxy, &dial.peer, &place(bare, port))));
+        }
+        dial
     }
 
     fn new(host: &str, port: u16, timeout: Duration, now: Instant, state: State) -> Self {
-        let peer = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let timeout = timeout.min(LONGEST);
-        Self { peer, port, timeout, deadline: now + timeout, state, attempt: 0, tried: Vec::new() }
+        Self {
+            peer: place(host, port),
+            port,
+            bind: Bind::default(),
+            tunnel: None,
+            timeout,
+            deadline: now + timeout,
+            state,
+            attempt: 0,
+            tried: Vec::new(),
+        }
     }
 
     /// Goes as far as possible without waiting.
@@ -109,6 +137,7 @@ impl Dial {
     pub(super) fn want(&self) -> Option<(&Arc<OwnedFd>, Interest)> {
         match &self.state {
             State::Connecting { pending: Some(pending), .. } => Some((&pending.socket, Interest::WRITE)),
+            State::Tunnelling(socket, tunnel) => Some((socket, tunnel.want())),
             _ => None,
         }
     }
@@ -139,6 +168,13 @@ impl Dial {
         loop {
             let (rest, pending) = match &mut self.state {
                 State::Connecting { rest, pending } => (rest, pending),
+                State::Tunnelling(socket, tunnel) => {
+                    return match tunnel.advance(socket)? {
+                        true => Ok(Some(Arc::clone(socket))),
+                        false if now < self.deadline => Ok(None),
+                        false => Err(tunnel.late(self.timeout)),
+                    };
+                }
                 State::Doomed(fault) => return Err(fault.clone()),
                 State::Resolving(_) | State::Over => {
                     return Err(Fault::new(
@@ -149,7 +185,13 @@ impl Dial {
             };
             if let Some(current) = pending.take() {
                 match is_connected(&current.socket) {
-                    Ok(true) => return Ok(Some(current.socket)),
+                    Ok(true) => match self.tunnel.take() {
+                        Some(tunnel) => {
+                            self.state = State::Tunnelling(current.socket, tunnel);
+                            continue;
+                        }
+                        None => return Ok(Some(current.socket)),
+                    },
                     Ok(false) if now < current.until => {
                         *pending = Some(current);
                         return Ok(None);
@@ -162,15 +204,15 @@ impl Dial {
                 return Err(self.summary());
             };
             self.attempt += 1;
-            match connect(address) {
+            match connect(address, &self.bind) {
                 Ok(socket) => {
                     // An address that swallows everything may not use up the time of the others.
                     let addresses = u32::try_from(rest.len() + 1).unwrap_or(u32::MAX);
                     let until = now + (self.deadline - now) / addresses;
-                    *pending = Some(Pending { socket: Arc::new(socket), address, since: now, until });
+                    *pending = Some(Attempt { socket: Arc::new(socket), address, since: now, until });
                     return Ok(None);
                 }
-                Err(errno) => self.tried.push(refusal(address, errno)),
+                Err(fault) => self.tried.push(fault),
             }
         }
     }
@@ -217,44 +259,9 @@ impl State {
     }
 }
 
-/// Starts to connect; the outcome comes with [`is_connected`].
-fn connect(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    // A local address or interface, once there is an option for it, is bound here.
-    match net::connect(&socket, &address) {
-        // An interrupted connect goes on in the background as well.
-        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// `false` while the connection is still in progress.
-fn is_connected(socket: &OwnedFd) -> rustix::io::Result<bool> {
-    sockopt::socket_error(socket)??;
-    let peer = match net::getpeername(socket) {
-        Ok(peer) => peer,
-        Err(Errno::NOTCONN) => return Ok(false),
-        Err(errno) => return Err(errno),
-    };
-    // TCP lets a socket that tries a free port of its own machine connect to itself.
-    if peer == Some(net::getsockname(socket)?) { Err(Errno::CONNREFUSED) } else { Ok(true) }
-}
-
-fn no_answer(address: SocketAddr, after: Duration) -> Fault {
-    Fault::new(Cause::ConnectTimeout, format!("{address}: no answer in {}", seconds(after)))
-}
-
-fn refusal(address: SocketAddr, errno: Errno) -> Fault {
-    let fault = Fault::io(&address.to_string(), &errno.into());
-    match errno {
-        Errno::TIMEDOUT => Fault { cause: Cause::ConnectTimeout, ..fault },
-        // The kernel was built or started without IPv6.
-        Errno::AFNOSUPPORT => Fault { cause: Cause::Unreachable, ..fault },
-        _ => fault,
-    }
+/// `host:port`, where `host` has no brackets.
+pub(super) fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -109,6 +109,11 @@ impl Shared {
         (messages + requests, bytes)
     }
 
+    /// What is to be done before a goodbye.
+    pub(super) fn owed(&self) -> usize {
+        self.hub.as_ref().map_or(0, HubLink::len) + lock(&self.session).owed()
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let counters = lock(&self.session).counters();
         Stats::new(counters, self.queued(), &lock(&self.counters))

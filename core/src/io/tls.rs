@@ -140,7 +140,7 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>> {
 }
 
 /// Always this one: the process-wide default belongs to the application, and may not be set.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
     PROVIDER.clone()

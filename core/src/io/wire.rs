@@ -1,10 +1,16 @@
-//! One open connection: a byte carrier, TLS over it, and what passes between them and a session.
+//! One open connection: a byte carrier, TLS over it, perhaps a WebSocket in that, and what passes between
+//! them and a session.
 //!
 //! It never blocks and never waits. The host calls `read` when the carrier is readable, `write`
 //! when there is something to write, `timer` at `deadline`, and waits for `want` in between.
 
+mod decrypt;
+mod faults;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +23,9 @@ use rustls::{ClientConfig, ClientConnection};
 use super::carrier::{Carrier, Queues, READ_SIZE};
 use super::cause::{Cause, Fault};
 use super::interest::Interest;
-use crate::mqtt::{self, Session};
+use super::websocket::{Ending, WebSocket};
+use crate::mqtt::Session;
+use decrypt::decrypt;
 
 /// Reads and writes of one turn, so that one busy client does not keep a thread for itself.
 const ROUNDS: usize = 8;
@@ -25,9 +33,10 @@ const ROUNDS: usize = 8;
 pub struct Wire {
     carrier: Carrier,
     tls: Option<Box<ClientConnection>>,
-    /// Decrypted, not yet a whole packet.
+    websocket: Option<Box<WebSocket>>,
+    /// Decrypted and out of its frames, not yet a whole packet.
     incoming: BytesMut,
-    /// From the session, not yet encrypted or sent.
+    /// From the session or the WebSocket, in its frame, not yet encrypted or sent.
     outgoing: BytesMut,
     /// The carrier took no more; since when it has taken nothing.
     write_blocked: Option<Instant>,
@@ -72,6 +81,7 @@ impl Wire {
         Ok(Self {
             carrier,
             tls,
+            websocket: None,
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             write_blocked: None,
@@ -80,6 +90,15 @@ impl Wire {
             refused: None,
             peer,
         })
+    }
+
+    /// Puts the session's bytes into a WebSocket at `path` of a host, before any has passed.
+    pub(super) fn upgrade(&mut self, host: &str, port: u16, path: &str) -> Result<(), Fault> {
+        let (websocket, request) =
+            WebSocket::new(host, port, path).map_err(|error| Fault::io(&self.peer, &error))?;
+        self.outgoing.extend_from_slice(request.as_bytes());
+        self.websocket = Some(Box::new(websocket));
+        Ok(())
     }
 
     pub fn queues(&mut self) -> Option<&mut Queues> {
@@ -106,6 +125,11 @@ impl Wire {
         self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
     }
 
+    /// Whether the session's bytes may pass.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_secured() && self.websocket.as_ref().is_none_or(|websocket| websocket.is_open())
+    }
+
     /// Reads what is there and gives the session its packets. Returns whether there may be more.
     pub fn read<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> Result<bool, Fault> {
         self.read_blocked = false;
@@ -124,21 +148,27 @@ impl Wire {
             let mut ended = received.is_empty();
             // A socket that gave less than it could has no more now.
             self.read_blocked = received.len() < READ_SIZE;
-            match &mut self.tls {
-                Some(tls) => match decrypt(tls, received, &mut self.incoming) {
-                    Ok(closed) => ended |= closed,
-                    Err(fault) => {
+            let mut ending = None;
+            match self.unwrap(received, &mut ending) {
+                Ok(closed) => ended |= closed,
+                Err(fault) => {
+                    if let Some(tls) = &mut self.tls {
                         // The alert that says what was wrong, if it can leave at once.
                         let _ = tls.write_tls(&mut self.carrier);
-                        return Err(Fault::tls(&self.peer, &fault));
                     }
-                },
-                None => self.incoming.extend_from_slice(received),
+                    return Err(Fault::tls(&self.peer, &fault));
+                }
             }
             let mut session = lock(session);
             if !self.incoming.is_empty() || !ended {
                 session.alive(now);
                 session.input(&mut self.incoming, now).map_err(|e| self.broken(e))?;
+            }
+            if let Some(ending) = ending {
+                let fault = self.ending(ending, &session);
+                drop(session);
+                self.say_goodbye(true, now);
+                return Err(fault);
             }
             if ended {
                 return Err(self.ended(&session));
@@ -151,6 +181,24 @@ impl Wire {
             self.incoming = BytesMut::new();
         }
         Ok(!self.read_blocked)
+    }
+
+    /// Appends what is in `received` to what came before. Returns whether the peer has said goodbye in
+    /// TLS.
+    fn unwrap(&mut self, received: &[u8], ending: &mut Option<Ending>) -> Result<bool, rustls::Error> {
+        let mut frames = BytesMut::new();
+        let plain = if self.websocket.is_some() { &mut frames } else { &mut self.incoming };
+        let closed = match &mut self.tls {
+            Some(tls) => decrypt(tls, received, plain)?,
+            None => {
+                plain.extend_from_slice(received);
+                false
+            }
+        };
+        if let Some(websocket) = &mut self.websocket {
+            *ending = websocket.receive(&frames, &mut self.incoming).err();
+        }
+        Ok(closed)
     }
 
     /// What may have come stays in the carrier for now.
@@ -167,17 +215,36 @@ impl Wire {
                 Ok(false) => return Ok(false),
                 Err(error) => return Err(self.lost(session, now, &error)),
             }
-            if self.outgoing.is_empty() {
-                let mut session = lock(session);
-                session.output(&mut self.outgoing, now);
-                if self.outgoing.is_empty() {
-                    session.flushed(now);
-                    self.outgoing = BytesMut::new();
-                    return Ok(false);
-                }
+            if self.outgoing.is_empty() && !self.fill(session, now).map_err(|e| Fault::io(&self.peer, &e))? {
+                self.outgoing = BytesMut::new();
+                return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Takes the next batch. Returns whether there was one.
+    fn fill<T>(&mut self, session: &Mutex<Session<T>>, now: Instant) -> io::Result<bool> {
+        let Self { websocket, outgoing, .. } = self;
+        if let Some(websocket) = websocket {
+            if !websocket.is_open() {
+                return Ok(false);
+            }
+            if websocket.has_control() {
+                websocket.write_control(outgoing)?;
+                return Ok(true);
+            }
+        }
+        let mut session = lock(session);
+        if websocket.is_none() {
+            session.output(outgoing, now);
+        } else if session.has_output() {
+            WebSocket::write_data(outgoing, |out| session.output(out, now))?;
+        }
+        if outgoing.is_empty() {
+            session.flushed(now);
+        }
+        Ok(!outgoing.is_empty())
     }
 
     /// Returns whether everything has left.
@@ -232,10 +299,14 @@ impl Wire {
 
     /// Whether `write` would move something if the carrier took it.
     pub(crate) fn has_output<T>(&self, session: &Session<T>) -> bool {
+        let more = match &self.websocket {
+            Some(websocket) => websocket.has_control() || websocket.is_open() && session.has_output(),
+            None => session.has_output(),
+        };
         match &self.tls {
             Some(tls) if tls.is_handshaking() => tls.wants_write(),
-            Some(tls) => tls.wants_write() || !self.outgoing.is_empty() || session.has_output(),
-            None => !self.outgoing.is_empty() || session.has_output(),
+            Some(tls) => tls.wants_write() || !self.outgoing.is_empty() || more,
+            None => !self.outgoing.is_empty() || more,
         }
     }
 
@@ -251,6 +322,7 @@ impl Wire {
 
     /// Tells the peer that no more will come, as far as that can be said without waiting.
     pub fn shut(&mut self) {
+        self.say_goodbye(false, Instant::now());
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             // Best effort: the connection ends whether or not the alert leaves.
@@ -258,6 +330,16 @@ impl Wire {
         }
         if let Carrier::Socket(socket) = &self.carrier {
             let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        }
+    }
+
+    /// The WebSocket's last frame, if it can leave at once.
+    fn say_goodbye(&mut self, broken: bool, now: Instant) {
+        if let Some(websocket) = &mut self.websocket {
+            websocket.close(broken);
+            if websocket.write_control(&mut self.outgoing).is_ok() {
+                let _ = self.flush(now);
+            }
         }
     }
 
@@ -273,69 +355,4 @@ impl Wire {
             }
         }
     }
-
-    fn broken(&mut self, fault: mqtt::Fault) -> Fault {
-        if let mqtt::Fault::Refused(code) = fault {
-            self.refused = Some(code);
-        }
-        let peer = &self.peer;
-        match fault {
-            mqtt::Fault::KeepAlive => Fault::new(Cause::KeepAlive, format!("{peer}: no answer to a ping")),
-            mqtt::Fault::Protocol(what) => Fault::new(Cause::Protocol, format!("{peer} sent {what}")),
-            mqtt::Fault::Refused(code) => {
-                let (cause, text) = match code {
-                    1 => (Cause::Protocol, "it does not speak MQTT 3.1.1"),
-                    2 => (Cause::Authentication, "it does not take the client id"),
-                    3 => (Cause::Network, "the service is not available now"),
-                    4 => (Cause::Authentication, "it does not take the user name or password"),
-                    5 => (
-                        Cause::Authentication,
-                        "not authorized: the identity is unknown or disabled, or its key, token or password is \
-                         wrong or out of date",
-                    ),
-                    _ => (Cause::Protocol, "an unknown code"),
-                };
-                Fault::new(cause, format!("{peer} refused the connection (CONNACK {code}): {text}"))
-            }
-        }
-    }
-
-    fn ended<T>(&self, session: &Session<T>) -> Fault {
-        let when = match session.state() {
-            _ if !self.is_secured() => "during the TLS handshake",
-            mqtt::State::Handshake => "before it answered CONNECT",
-            _ => "without a reason, as it does for a broken rule, a limit or another connection with this id",
-        };
-        Fault { cause: Cause::ClosedByHub, detail: format!("{}: closed by the peer {when}", self.peer) }
-    }
 }
-
-/// Appends what `received` holds to `plain`. Returns whether the peer has said goodbye: what it
-/// sends after that counts for nothing, and rustls would not take it.
-fn decrypt(
-    tls: &mut ClientConnection,
-    mut received: &[u8],
-    plain: &mut BytesMut,
-) -> Result<bool, rustls::Error> {
-    while !received.is_empty() {
-        // Reading from a slice fails only when a buffer of rustls is full, and each is emptied below.
-        if tls.read_tls(&mut received).is_err() {
-            return Err(rustls::Error::General("a TLS buffer is full".into()));
-        }
-        let state = tls.process_new_packets()?;
-        let left = state.plaintext_bytes_to_read();
-        if left > 0 {
-            let start = plain.len();
-            plain.resize(start + left, 0);
-            let read = tls.reader().read(&mut plain[start..]).unwrap_or(0);
-            plain.truncate(start + read);
-        }
-        if state.peer_has_closed() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-#[cfg(test)]
-mod tests;

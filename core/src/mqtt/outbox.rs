@@ -84,6 +84,14 @@ impl<T> Outbox<T> {
         self.messages.count + self.urgent.count
     }
 
+    /// Messages that are not acknowledged.
+    pub(super) fn owed(&self) -> usize {
+        let is_owed =
+            |slot: &&Slot<T>| matches!(slot.kind, Kind::Urgent(_)) && slot.progress != Progress::Done;
+        let urgent = if self.urgent.count == 0 { 0 } else { self.slots.iter().filter(is_owed).count() };
+        self.messages.count + urgent
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.messages.bytes + self.urgent.bytes
     }

@@ -92,6 +92,12 @@ impl<T> Session<T> {
         (self.outbox.len(), self.outbox.bytes())
     }
 
+    /// Messages that the server has not acknowledged. A subscription that it has not answered is
+    /// nothing to wait for before a goodbye.
+    pub fn owed(&self) -> usize {
+        self.outbox.owed()
+    }
+
     pub fn counters(&self) -> Counters {
         self.outbox.counters
     }

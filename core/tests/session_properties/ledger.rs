@@ -12,6 +12,7 @@ use rumqttc::mqttbytes::v4::Packet;
 pub(crate) enum Kind {
     AtMostOnce,
     AtLeastOnce,
+    Urgent(QoS),
     Subscribe(String, QoS),
     Unsubscribe(String),
 }
@@ -43,6 +44,7 @@ struct Connection {
     /// Packet ids in use, with the operation, `None` for a SUBSCRIBE of the session's own.
     in_use: BTreeMap<u16, Option<u32>>,
     last: Option<u32>,
+    last_urgent: Option<u32>,
 }
 
 #[derive(Default)]
@@ -97,12 +99,12 @@ impl Ledger {
             let holds = operation.done.is_none() || in_flight;
             match operation.kind {
                 // Complete by being written.
-                Kind::AtMostOnce if operation.attempted => {}
+                Kind::AtMostOnce | Kind::Urgent(QoS::AtMostOnce) if operation.attempted => {}
                 Kind::AtMostOnce | Kind::AtLeastOnce if holds => {
                     messages.0 += 1;
                     messages.1 += operation.size;
                 }
-                Kind::Subscribe(..) | Kind::Unsubscribe(_) if holds => requests += 1,
+                Kind::Urgent(_) | Kind::Subscribe(..) | Kind::Unsubscribe(_) if holds => requests += 1,
                 _ => {}
             }
         }
@@ -138,26 +140,30 @@ impl Ledger {
                 }
             }
             Packet::Publish(publish) => {
-                assert!(!matches!(state, State::Draining(Drain::Now | Drain::InFlight)));
                 let tag = u32::from_be_bytes(publish.payload[..4].try_into().unwrap());
-                assert!(connection.last < Some(tag), "{tag} behind {:?}", connection.last);
-                connection.last = Some(tag);
                 let greeted = connection.greeted;
                 let operation = &mut self.operations[tag as usize];
+                let urgent = matches!(operation.kind, Kind::Urgent(_));
+                assert_ne!(state, State::Draining(Drain::Now));
+                assert!(urgent || state != State::Draining(Drain::InFlight));
+                let last = if urgent { &mut connection.last_urgent } else { &mut connection.last };
+                assert!(*last < Some(tag), "{tag} behind {last:?}");
+                *last = Some(tag);
                 assert!(operation.done.is_none(), "{tag} was sent though it is {:?}", operation.done);
-                if publish.qos == QoS::AtMostOnce {
-                    assert_eq!(operation.kind, Kind::AtMostOnce);
+                let once = [Kind::AtMostOnce, Kind::Urgent(QoS::AtMostOnce)].contains(&operation.kind);
+                assert_eq!(publish.qos == QoS::AtMostOnce, once);
+                if once {
                     operation.attempted = true;
                     return;
                 }
-                assert_eq!((publish.pkid, &operation.kind), (operation.id, &Kind::AtLeastOnce));
+                assert_eq!(publish.pkid, operation.id);
                 assert_eq!(publish.dup, operation.attempted && greeted, "DUP of {tag}");
                 operation.attempted = true;
                 self.use_id(publish.pkid, Some(tag));
                 let count = self.in_flight().count();
                 let bytes: usize = self.in_flight().map(|o| o.size).sum();
-                assert!(count <= limits.in_flight, "{count} in flight");
-                assert!(count == 1 || bytes <= limits.in_flight_bytes, "{bytes} bytes in flight");
+                assert!(urgent || count <= limits.in_flight, "{count} in flight");
+                assert!(urgent || count == 1 || bytes <= limits.in_flight_bytes, "{bytes} bytes in flight");
             }
             Packet::Subscribe(subscribe) => {
                 let filter = &subscribe.filters[0];
@@ -230,9 +236,12 @@ impl Ledger {
         assert_eq!(operation.done, None, "{tag} completed twice");
         assert_eq!(operation.id, id);
         match (&operation.kind, &outcome) {
-            (Kind::AtLeastOnce, Ok(Outcome::Published)) => assert!(operation.answered, "{tag} by itself"),
-            (Kind::AtMostOnce, Ok(Outcome::Published)) => {}
-            (Kind::AtMostOnce, Err(error)) if error.kind() == ErrorKind::Network => {}
+            (Kind::AtLeastOnce | Kind::Urgent(QoS::AtLeastOnce), Ok(Outcome::Published)) => {
+                assert!(operation.answered, "{tag} by itself");
+            }
+            (Kind::AtMostOnce | Kind::Urgent(QoS::AtMostOnce), Ok(Outcome::Published)) => {}
+            (Kind::AtMostOnce | Kind::Urgent(QoS::AtMostOnce), Err(error))
+                if error.kind() == ErrorKind::Network => {}
             (Kind::AtMostOnce | Kind::AtLeastOnce, Err(error)) if error.kind() == ErrorKind::Expired => {
                 assert!(operation.expiry.is_some_and(|at| at <= now), "{tag} expired early");
             }
@@ -259,8 +268,14 @@ impl Ledger {
 
     /// The messages that are said to be with the server.
     pub(crate) fn delivered(&self) -> impl Iterator<Item = u32> {
-        let delivered = |o: &Operation| o.kind == Kind::AtLeastOnce && o.done == Some(Ok(()));
+        let delivered = |o: &Operation| {
+            [Kind::AtLeastOnce, Kind::Urgent(QoS::AtLeastOnce)].contains(&o.kind) && o.done == Some(Ok(()))
+        };
         (0..).zip(&self.operations).filter(move |(_, o)| delivered(o)).map(|(tag, _)| tag)
+    }
+
+    pub(crate) fn is_urgent(&self, tag: u32) -> bool {
+        matches!(self.operations[tag as usize].kind, Kind::Urgent(_))
     }
 
     /// Filters and QoS as the last word on each has it.

@@ -25,6 +25,10 @@ pub(crate) enum Op {
         at_least_once: bool,
         ttl: Option<u64>,
     },
+    /// A message that waits for no other.
+    PublishUrgent {
+        at_least_once: bool,
+    },
     Subscribe {
         filter: usize,
         qos: u8,
@@ -104,6 +108,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         20 => (size(), prop::bool::weighted(0.8), prop::option::weighted(0.2, 0..60u64))
             .prop_map(|(extra, at_least_once, ttl)| Op::Publish { extra, at_least_once, ttl }),
+        4 => any::<bool>().prop_map(|at_least_once| Op::PublishUrgent { at_least_once }),
         4 => (0..4usize, 0..3u8).prop_map(|(filter, qos)| Op::Subscribe { filter, qos }),
         3 => (0..4usize).prop_map(|filter| Op::Unsubscribe { filter }),
         10 => (0..6usize).prop_map(|back| Op::Acknowledge { back }),

@@ -78,6 +78,7 @@ impl World {
     pub(crate) fn step(&mut self, op: &Op) {
         match *op {
             Op::Publish { extra, at_least_once, ttl } => self.publish(extra, at_least_once, ttl),
+            Op::PublishUrgent { at_least_once } => self.publish_urgent(at_least_once),
             Op::Subscribe { filter, qos } => self.subscribe(filter, qos),
             Op::Unsubscribe { filter } => self.unsubscribe(filter),
             Op::Acknowledge { back } => self.acknowledge(back),
@@ -320,7 +321,10 @@ impl World {
         self.ledger.check_all_done();
         assert_eq!(self.server.unsettled(), 0, "messages for the device are not settled");
         assert_eq!(self.server.subscriptions(), self.ledger.subscriptions());
-        assert!(self.server.arrived.is_sorted(), "first arrivals {:?}", self.server.arrived);
+        for urgent in [false, true] {
+            let arrived = self.server.arrived.iter().filter(|tag| self.ledger.is_urgent(**tag) == urgent);
+            assert!(arrived.is_sorted(), "first arrivals {:?}", self.server.arrived);
+        }
         let missing = self.ledger.delivered().find(|tag| !self.server.has_arrived(*tag));
         assert_eq!(missing, None, "never arrived");
         self.session.disconnect(Drain::Everything);

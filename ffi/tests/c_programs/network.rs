@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use iothub_tests::http_proxy::HttpProxy;
 use iothub_tests::proxy::Proxy;
 
 use crate::run::{Running, every_way};
@@ -21,6 +22,25 @@ fn reset() {
             proxy.cut();
         }
         running.end();
+    });
+}
+
+#[test]
+fn transports() {
+    every_way("transports", |lab, program, under| {
+        let proxy = HttpProxy::start();
+        proxy.demand("me", "p@ss");
+        let more = [
+            ("HUB_WEBSOCKET_PORT", lab.hub.https_port().to_string()),
+            ("PROXY_PORT", proxy.port().to_string()),
+        ];
+        let said = Running::start(program, &[], under, lab, &more).end();
+        let expected =
+            ["mqtt", "websocket", "mqtt, proxy", "websocket, proxy", "proxy of the environment", "no proxy"];
+        assert_eq!(said, expected);
+        assert_eq!(lab.bodies(), expected);
+        assert!(proxy.unauthorized() >= 1);
+        assert_eq!(proxy.targets().len() - proxy.unauthorized(), 3);
     });
 }
 

@@ -11,7 +11,31 @@ use crate::io::dispatch::Job;
 use crate::io::wire::lock;
 use crate::status::ConnectionState;
 
+/// A connection that the hub ends sooner than this, and without a reason, counts as thrown out.
+const SOON: Duration = Duration::from_secs(60);
+/// So many times in a row are no accident.
+const EXPELLED: u32 = 4;
+
 impl Connection {
+    /// MQTT 3.1.1 has no word for it: when another connection takes the place of this one, the hub just
+    /// closes it. Two programs with one identity throw each other out again and again.
+    fn look_for_rival(&mut self, fault: &mut Fault, now: Instant) {
+        let Phase::Open(open) = &self.phase else { return };
+        match open.up_since.map(|since| now - since) {
+            Some(up) if up >= SOON => self.expelled = 0,
+            Some(_) if fault.cause == Cause::ClosedByHub => self.expelled += 1,
+            _ => return,
+        }
+        if self.expelled >= EXPELLED {
+            fault.cause = Cause::TakenOver;
+            fault.detail = format!(
+                "{}; that was the {}th connection in a row within a minute of its beginning: another program \
+                 seems to use the same device or module",
+                fault.detail, self.expelled
+            );
+        }
+    }
+
     pub(super) fn disconnected(&mut self, mut fault: Fault, now: Instant) {
         if let Phase::Open(open) = &mut self.phase
             && fault.cause == Cause::Authentication
@@ -22,6 +46,7 @@ impl Connection {
                 fault.cause = Cause::Clock;
             }
         }
+        self.look_for_rival(&mut fault, now);
         lock(&self.shared.session).stop();
         if let Some(hub) = &self.shared.hub {
             hub.disconnected(&self.shared.session, &mut self.jobs);
@@ -56,13 +81,13 @@ impl Connection {
     pub(super) fn close_if_done(&mut self, now: Instant) {
         let orders = lock(&self.shared.orders);
         let Some(until) = orders.close.as_ref().map(|close| close.until) else { return };
-        let queued = self.shared.queued().0;
+        let owed = self.shared.owed();
         let done = match &self.phase {
             Phase::Leaving(..) | Phase::Ended => return,
-            // Before TLS is up nothing was said that calls for a goodbye.
-            Phase::Open(open) => now >= until || queued == 0 && !open.wire.is_secured(),
+            // Before MQTT may pass nothing was said that calls for a goodbye.
+            Phase::Open(open) => now >= until || owed == 0 && !open.wire.is_open(),
             Phase::Idle => true,
-            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || queued == 0,
+            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || owed == 0,
         };
         if !done {
             return;
@@ -87,7 +112,7 @@ impl Connection {
             }
             _ => Phase::Ended,
         };
-        let unfinished = self.shared.queued().0;
+        let unfinished = self.shared.owed();
         let mut session = lock(&self.shared.session);
         session.stop();
         session.close();
@@ -104,7 +129,10 @@ impl Connection {
         for done in close.into_iter().flat_map(|close| close.done) {
             let result: Result<Answer> = match unfinished {
                 0 => Ok(Answer::Done),
-                n => Err(Error::new(ErrorKind::Timeout, format!("closed with {n} operations unfinished"))),
+                n => Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("closed with {n} messages or requests unfinished"),
+                )),
             };
             self.jobs.push_back(Job::Done(done, result));
         }

@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_tcp_user_timeout;
+
 use super::{Connection, Endpoint, Greeting, Open, Phase};
 use crate::completion::Completion;
 use crate::io::carrier::Carrier;
@@ -24,9 +26,16 @@ impl Connection {
         greeted_by: Instant,
         now: Instant,
     ) -> Result<(), Fault> {
-        let Endpoint { host, port, tls, stall_timeout, .. } = &self.endpoint;
+        let Endpoint { host, port, tls, websocket, stall_timeout, .. } = &self.endpoint;
+        let limit = self.endpoint.unacknowledged_timeout.as_millis();
+        // Finds a dead peer also while its bytes are held back, when no answer to a ping can be seen. A
+        // system without it finds him once they are not.
+        let _ = set_tcp_user_timeout(&socket, u32::try_from(limit).unwrap_or(u32::MAX));
         let peer = format!("{host}:{port}");
-        let wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        let mut wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        if let Some(path) = websocket {
+            wire.upgrade(host, *port, path)?;
+        }
         let Greeting { connect, renew_after, doubt } = (self.greet)()?;
         lock(&self.shared.session)
             .start(&connect, now)
@@ -50,7 +59,7 @@ impl Connection {
         let session = &shared.session;
         let mut served = open.exchange(&shared, readable, now);
         if served.is_ok() && open.up_since.is_none() && now >= open.greeted_by {
-            let stage = if open.wire.is_secured() { "no CONNACK" } else { "the TLS handshake did not end" };
+            let stage = open.wire.awaits();
             let Endpoint { host, port, connect_timeout, .. } = &self.endpoint;
             let detail = format!("{host}:{port}: {stage} within {connect_timeout:?}");
             served = Err(Fault::new(Cause::ConnectTimeout, detail));
@@ -87,7 +96,8 @@ impl Open {
     pub(super) fn exchange(&mut self, shared: &Shared, readable: bool, now: Instant) -> Result<bool, Fault> {
         let session = &shared.session;
         let unread = if shared.strand.is_full() {
-            // Not reading is our choice, and no sign of a dead peer.
+            // Not reading is our choice, and no sign of a dead peer. Pings still leave: the system
+            // tells when they reach nobody.
             lock(session).alive(now);
             self.wire.postpone_read();
             false

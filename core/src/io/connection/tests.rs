@@ -8,9 +8,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::error::{ErrorKind, Result};
+use crate::io::received::{Handler, Route};
 use crate::mqtt::{Publish, QoS, Session, Settings};
 
 const LIMIT: Duration = Duration::from_secs(30);
+/// The keep-alive and the ping timeout of the rig.
+const SILENCE: Duration = Duration::from_secs(60 + 30);
 const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 /// A connection under a clock of its own, to a server that says only what the test says.
@@ -33,13 +36,16 @@ impl Rig {
         let endpoint = Endpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: listener.local_addr().unwrap().port(),
+            via: Via::default(),
             tls: None,
+            websocket: None,
             connect_timeout: LIMIT,
             stall_timeout: LIMIT,
+            unacknowledged_timeout: SILENCE,
             backoff: Backoff::default(),
         };
         let greet = move || {
-            let connect = Connect { client_id: "d".into(), ..Connect::default() };
+            let connect = Connect { client_id: "d".into(), keep_alive: 60, ..Connect::default() };
             Ok(Greeting { connect, renew_after, doubt: None })
         };
         let connection = Connection::new(endpoint, Box::new(greet), Arc::clone(&shared));
@@ -54,6 +60,13 @@ impl Rig {
 
     /// Turns until the socket is connected and CONNECT has left; then the server has read it.
     fn greeted(&mut self) -> TcpStream {
+        let mut server = self.accepted();
+        assert_eq!(packet(&mut server)[0], 0x10);
+        server
+    }
+
+    /// Turns until the socket is connected and what comes first has left.
+    fn accepted(&mut self) -> TcpStream {
         while !matches!(self.connection.phase, Phase::Open(_)) {
             assert!(!self.connection.has_ended());
             if let Phase::Waiting(until) = self.connection.phase {
@@ -66,9 +79,8 @@ impl Rig {
             }
         }
         self.turn();
-        let (mut server, _) = self.listener.accept().unwrap();
+        let (server, _) = self.listener.accept().unwrap();
         server.set_read_timeout(Some(LIMIT)).unwrap();
-        assert_eq!(packet(&mut server)[0], 0x10);
         server
     }
 
@@ -250,4 +262,84 @@ fn each_refusal_of_the_server_completes_connect() {
         let mut server = rig.greeted();
         rig.says(&mut server, &CONNACK);
     }
+}
+
+/// The next fault, by the deadlines alone.
+fn next_fault(rig: &mut Rig, changes: &Receiver<Status>) -> Status {
+    loop {
+        if let Some(status) = changes.try_iter().find(|status| status.cause.is_some()) {
+            return status;
+        }
+        rig.now = rig.now.max(rig.connection.deadline().unwrap());
+        rig.turn();
+    }
+}
+
+/// Whatever waits to go, a peer that is silent is found within keep-alive and ping timeout.
+#[test]
+fn a_half_open_connection_is_found_in_time() {
+    for flood in [false, true] {
+        let mut rig = Rig::new(None);
+        let (sender, changes) = mpsc::channel();
+        let handler = move |status: &Status| sender.send(status.clone()).unwrap_or_default();
+        rig.shared.set_handler(Route::Status, Some(Handler::Status(Box::new(handler))));
+        let mut server = rig.greeted();
+        rig.says(&mut server, &CONNACK);
+        let (socket, _) = rig.connection.socket().unwrap();
+        let limit = rustix::net::sockopt::tcp_user_timeout(socket).unwrap();
+        assert_eq!(u128::from(limit), SILENCE.as_millis());
+        let _ = changes.try_iter().count();
+        let silent_since = rig.now;
+        if flood {
+            // Until the socket takes no more.
+            let payload = vec![0; 200_000];
+            let publish = Publish { topic: "t", payload: &payload, qos: QoS::AtLeastOnce, retain: false };
+            while !rig.connection.blocked().write {
+                rig.shared
+                    .operate(Completion::ignored(), false, |session, done| {
+                        session.publish(&publish, None, done)
+                    })
+                    .unwrap();
+                rig.turn();
+            }
+        }
+        let status = next_fault(&mut rig, &changes);
+        assert_eq!(status.cause, Some(Cause::KeepAlive), "{status:?}");
+        assert!(rig.now <= silent_since + SILENCE, "after {:?}", rig.now - silent_since);
+    }
+}
+
+/// A server that reads the request and says nothing, or half of an answer.
+#[test]
+fn an_upgrade_that_is_not_answered_ends_at_the_connect_timeout() {
+    for answer in ["", "HTTP/1.1 101 Switching"] {
+        let mut rig = Rig::new(None);
+        rig.connection.endpoint.websocket = Some("/mqtt".into());
+        let (sender, changes) = mpsc::channel();
+        let handler = move |status: &Status| sender.send(status.clone()).unwrap_or_default();
+        rig.shared.set_handler(Route::Status, Some(Handler::Status(Box::new(handler))));
+        let mut server = rig.accepted();
+        let mut request = [0; 4];
+        server.read_exact(&mut request).unwrap();
+        assert_eq!(&request, b"GET ");
+        if !answer.is_empty() {
+            rig.says(&mut server, answer.as_bytes());
+        }
+        let since = rig.now;
+        let status = next_fault(&mut rig, &changes);
+        assert_eq!(status.cause, Some(Cause::ConnectTimeout), "{status:?}");
+        assert!(status.detail.ends_with("no answer to the WebSocket upgrade within 30s"), "{status:?}");
+        assert!(rig.now <= since + LIMIT);
+    }
+}
+
+/// Nothing was said that calls for a goodbye.
+#[test]
+fn closing_before_the_upgrade_is_answered_waits_for_nobody() {
+    let mut rig = Rig::new(None);
+    rig.connection.endpoint.websocket = Some("/mqtt".into());
+    let _server = rig.accepted();
+    let closed = rig.close(LIMIT);
+    rig.turn();
+    closed.try_recv().unwrap().unwrap();
 }

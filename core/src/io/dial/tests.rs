@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{FdFlags, fcntl_getfd};
+use rustix::io::{Errno, FdFlags, fcntl_getfd};
+use rustix::net::{self, AddressFamily, SocketType};
 
 use super::*;
 
@@ -47,7 +48,7 @@ fn swallowing() -> (Vec<OwnedFd>, SocketAddr) {
     let (socket, address) = refusing();
     net::listen(&socket, 0).unwrap();
     let mut held = vec![socket];
-    held.extend((0..4).map(|_| connect(address).unwrap()));
+    held.extend((0..4).map(|_| connect(address, &Bind::default()).unwrap()));
     (held, address)
 }
 
@@ -62,9 +63,9 @@ fn drive(dial: &mut Dial, woken: Option<&mpsc::Receiver<()>>) -> Result<TcpStrea
         let left = dial.deadline().unwrap().saturating_duration_since(Instant::now());
         match dial.want() {
             Some((socket, interest)) => {
-                assert_eq!(interest, Interest::WRITE);
+                let flags = if interest == Interest::WRITE { PollFlags::OUT } else { PollFlags::IN };
                 let limit = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-                poll(&mut [PollFd::new(&socket, PollFlags::OUT)], Some(&limit)).unwrap();
+                poll(&mut [PollFd::new(&socket, flags)], Some(&limit)).unwrap();
             }
             None => woken.unwrap().recv_timeout(left).unwrap_or_default(),
         }
@@ -82,7 +83,7 @@ fn assert_carries(mut stream: TcpStream, listener: &TcpListener) {
 #[test]
 fn an_address_needs_no_lookup() {
     let (listener, address) = listener();
-    let mut dial = Dial::start("127.0.0.1", address.port(), LIMIT, Instant::now(), never());
+    let mut dial = Dial::start("127.0.0.1", address.port(), &Via::default(), LIMIT, Instant::now(), never());
     let stream = drive(&mut dial, None).unwrap();
     assert!(stream.nodelay().unwrap());
     assert!(fcntl_getfd(&stream).unwrap().contains(FdFlags::CLOEXEC));
@@ -100,7 +101,7 @@ fn version_6_in_brackets() {
     };
     let port = listener.local_addr().unwrap().port();
     for host in ["[::1]", "::1"] {
-        let mut dial = Dial::start(host, port, LIMIT, Instant::now(), never());
+        let mut dial = Dial::start(host, port, &Via::default(), LIMIT, Instant::now(), never());
         assert_carries(drive(&mut dial, None).unwrap(), &listener);
     }
 }
@@ -109,7 +110,7 @@ fn version_6_in_brackets() {
 fn a_name_is_looked_up() {
     let (listener, address) = listener();
     let (wake, woken) = waker();
-    let mut dial = Dial::start("localhost", address.port(), LIMIT, Instant::now(), wake);
+    let mut dial = Dial::start("localhost", address.port(), &Via::default(), LIMIT, Instant::now(), wake);
     assert_carries(drive(&mut dial, Some(&woken)).unwrap(), &listener);
 }
 
@@ -117,7 +118,7 @@ fn a_name_is_looked_up() {
 fn a_name_without_address() {
     let (wake, woken) = waker();
     let limit = Duration::from_secs(5);
-    let mut dial = Dial::start("no-such-hub.invalid", 8883, limit, Instant::now(), wake);
+    let mut dial = Dial::start("no-such-hub.invalid", 8883, &Via::default(), limit, Instant::now(), wake);
     let fault = drive(&mut dial, Some(&woken)).unwrap_err();
     assert_eq!(fault.cause, Cause::Dns);
     assert!(fault.detail.starts_with("no-such-hub.invalid:8883: the name lookup failed: "), "{fault}");
@@ -158,7 +159,7 @@ fn a_lookup_that_takes_all_the_time() {
 #[test]
 fn a_refusing_port() {
     let (_held, address) = refusing();
-    let mut dial = Dial::start("127.0.0.1", address.port(), LIMIT, Instant::now(), never());
+    let mut dial = Dial::start("127.0.0.1", address.port(), &Via::default(), LIMIT, Instant::now(), never());
     let fault = drive(&mut dial, None).unwrap_err();
     assert_eq!(fault.cause, Cause::ConnectionRefused);
     let twice = format!("{address}: cannot connect: {address}: ");
@@ -236,7 +237,8 @@ fn a_socket_connected_to_itself_is_no_peer() {
 #[test]
 fn a_limit_beyond_reason_does_not_panic() {
     let (_held, address) = swallowing();
-    let mut dial = Dial::start("127.0.0.1", address.port(), Duration::MAX, Instant::now(), never());
+    let mut dial =
+        Dial::start("127.0.0.1", address.port(), &Via::default(), Duration::MAX, Instant::now(), never());
     assert!(matches!(dial.step(Instant::now()), Step::Wait));
 }
 
@@ -273,4 +275,32 @@ fn tokio_drives_it_too() {
         }
     });
     assert_carries(stream, &listener);
+}
+
+#[test]
+fn addresses_of_the_other_family_are_skipped_with_a_reason() {
+    let (listener, address) = listener();
+    let six = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()));
+    let bind = Bind { address: Some(Ipv4Addr::new(127, 0, 0, 5).into()), ..Bind::default() };
+    let mut dial = to_addresses(&[six, address], Instant::now());
+    dial.bind = bind.clone();
+    assert_carries(drive(&mut dial, None).unwrap(), &listener);
+    let mut dial = to_addresses(&[six], Instant::now());
+    dial.bind = bind;
+    let fault = drive(&mut dial, None).unwrap_err();
+    assert_eq!(fault.cause, Cause::Unreachable);
+    assert!(
+        fault.detail.contains("not tried, the local address 127.0.0.5 is of the other family"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn the_peer_sees_the_local_address() {
+    let (listener, address) = listener();
+    let bind = Bind { address: Some(Ipv4Addr::new(127, 0, 0, 5).into()), ..Bind::default() };
+    let via = Via { bind, ..Via::default() };
+    let mut dial = Dial::start("127.0.0.1", address.port(), &via, LIMIT, Instant::now(), never());
+    drive(&mut dial, None).unwrap();
+    assert_eq!(listener.accept().unwrap().1.ip(), Ipv4Addr::new(127, 0, 0, 5));
 }

@@ -5,12 +5,15 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection};
+use sha1::{Digest, Sha1};
 
 use super::*;
 use crate::io::tls::{TlsOptions, server_name};
-use crate::mqtt::{Connect, Settings};
+use crate::mqtt::{Connect, Publish, QoS, Settings};
 
 type Tag = u32;
 const STALL: Duration = Duration::from_secs(5);
@@ -124,4 +127,114 @@ fn debug_shows_no_password_and_no_payload() {
     let queues = format!("{:?}", wire.queues());
     let shown = format!("{wire:?} {queues} {session:?}");
     assert!(!shown.contains("horse"), "{shown}");
+}
+
+/// A wire over queues whose WebSocket the peer has agreed to.
+fn upgraded(session: &Mutex<Session<Tag>>, now: Instant) -> Wire {
+    let mut wire = plain(Carrier::Queues(Queues::default()));
+    wire.upgrade("localhost", 443, "/mqtt").unwrap();
+    assert!(wire.want(session).write && !wire.is_open());
+    assert!(!wire.write(session, now).unwrap());
+    // MQTT waits for the answer.
+    let request = String::from_utf8(wire.queues().unwrap().outgoing.split().to_vec()).unwrap();
+    assert!(request.ends_with("\r\n\r\n") && !wire.want(session).write, "{request}");
+    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    let hash = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    let answer = format!(
+        "HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+        STANDARD.encode(hash)
+    );
+    hear(&mut wire, answer.as_bytes());
+    wire.read(session, now).unwrap();
+    assert!(wire.is_open());
+    wire
+}
+
+fn hear(wire: &mut Wire, bytes: &[u8]) {
+    wire.queues().unwrap().incoming.extend_from_slice(bytes);
+}
+
+/// The first byte and the length of each frame of up to 65,535 bytes that was written.
+fn frames(wire: &mut Wire) -> Vec<(u8, usize)> {
+    let mut bytes = &wire.queues().unwrap().outgoing.split()[..];
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        let (head, length) = match second & 0x7f {
+            126 => (4, u16::from_be_bytes([rest[0], rest[1]]).into()),
+            length => (2, length.into()),
+        };
+        frames.push((*first, length));
+        bytes = &bytes[head + 4 + length..];
+    }
+    frames
+}
+
+#[test]
+fn a_batch_is_one_frame_and_an_idle_wire_keeps_no_buffer() {
+    let now = Instant::now();
+    let session = session(now);
+    let mut wire = upgraded(&session, now);
+    wire.write(&session, now).unwrap();
+    assert_eq!(frames(&mut wire).len(), 1, "CONNECT");
+    // A CONNACK in two frames, with a ping between them.
+    hear(&mut wire, &[0x02, 2, 0x20, 2, 0x89, 0, 0x80, 2, 0, 0]);
+    wire.read(&session, now).unwrap();
+    assert!(wire.want(&session).write);
+    for tag in 0..50 {
+        let publish = Publish { topic: "t", payload: &[7; 100], qos: QoS::AtLeastOnce, retain: false };
+        lock(&session).publish(&publish, None, tag).unwrap();
+    }
+    while wire.write(&session, now).unwrap() {}
+    assert_eq!(frames(&mut wire), [(0x8a, 0), (0x82, 50 * 107)]);
+    assert!(!wire.want(&session).write);
+    wire.write(&session, now).unwrap();
+    assert_eq!((wire.incoming.capacity(), wire.outgoing.capacity()), (0, 0));
+    assert_eq!(wire.queues().unwrap().outgoing.len(), 0);
+}
+
+#[test]
+fn what_came_before_the_goodbye_of_the_websocket_counts() {
+    for (bytes, cause, part, code) in [
+        (&[0x82, 4, 0x20, 2, 0, 5, 0x88, 0][..], Cause::Authentication, "(CONNACK 5)", None),
+        (
+            &[0x88, 2, 3, 0xf0],
+            Cause::ClosedByHub,
+            "before it answered CONNECT (the WebSocket's goodbye says 1008)",
+            Some(2),
+        ),
+        (&[0x81, 1, b'x'], Cause::Protocol, "peer:1 sent a text frame", Some(2)),
+    ] {
+        let now = Instant::now();
+        let session = session(now);
+        let mut wire = upgraded(&session, now);
+        hear(&mut wire, bytes);
+        let fault = wire.read(&session, now).unwrap_err();
+        assert_eq!(fault.cause, cause, "{fault}");
+        assert!(fault.detail.contains(part), "{part:?} is not in {fault}");
+        let goodbye: Vec<_> = frames(&mut wire);
+        assert_eq!(goodbye, code.map(|length| (0x88, length)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_peer_that_leaves_before_the_upgrade_is_named_so() {
+    let now = Instant::now();
+    let session = session(now);
+    let mut wire = plain(Carrier::Queues(Queues::default()));
+    wire.upgrade("localhost", 443, "/mqtt").unwrap();
+    assert_eq!(wire.awaits(), "no answer to the WebSocket upgrade");
+    wire.queues().unwrap().ended = true;
+    let fault = wire.read(&session, now).unwrap_err();
+    assert_eq!(fault.detail, "peer:1: closed by the peer before it answered the WebSocket upgrade");
+}
+
+#[test]
+fn shutting_a_websocket_says_goodbye_once() {
+    let now = Instant::now();
+    let session = session(now);
+    let mut wire = upgraded(&session, now);
+    wire.shut();
+    wire.shut();
+    assert_eq!(frames(&mut wire), [(0x88, 2)]);
 }

@@ -51,6 +51,21 @@ impl World {
         }
     }
 
+    pub(super) fn publish_urgent(&mut self, at_least_once: bool) {
+        let tag = self.ledger.next_tag();
+        let payload = tag.to_be_bytes();
+        let qos = if at_least_once { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+        let connected = matches!(self.session.state(), State::Handshake | State::Up);
+        let publish = Publish { topic: "t", payload: &payload, qos, retain: false };
+        match self.session.publish_urgent(&publish, tag) {
+            Ok(id) => self.ledger.accept(Kind::Urgent(qos), id, 0, None),
+            Err(refused) => {
+                assert!(!at_least_once && !connected, "{:?}", refused.error);
+                assert_eq!((refused.error.kind(), refused.tag), (ErrorKind::State, tag));
+            }
+        }
+    }
+
     pub(super) fn subscribe(&mut self, filter: usize, qos: u8) {
         let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(qos)];
         let filter = format!("f{filter}");
