@@ -13,6 +13,9 @@
 
 namespace iothub {
 
+/// iothub_transport_t.
+enum class Transport : iothub_transport_t { mqtt = IOTHUB_TRANSPORT_MQTT, websocket = IOTHUB_TRANSPORT_WEBSOCKET };
+
 /// What Options and codes::Options share. Each member is the function of C iothub_options_(its name), with
 /// that one's ranges and defaults; where C has a unit in the name, there is a duration here.
 template <class E>
@@ -49,6 +52,22 @@ class BasicOptions {
     return E::outcome(iothub_options_set_trusted_roots(get(), certificates.data(), certificates.size()));
   }
 
+  Outcome set_transport(Transport transport) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_transport(get(), static_cast<iothub_transport_t>(transport)));
+  }
+  /// nullptr: none.
+  Outcome set_proxy(Text url) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_proxy(get(), url.get()));
+  }
+  Outcome set_proxy_from_environment() noexcept(E::silent) {
+    return E::outcome(iothub_options_set_proxy_from_environment(get()));
+  }
+  Outcome set_local_address(Text address) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_local_address(get(), address.get()));
+  }
+  Outcome set_interface(Text interface_name) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_interface(get(), interface_name.get()));
+  }
   Outcome set_gateway(Text host) noexcept(E::silent) {
     return E::outcome(iothub_options_set_gateway(get(), host.get()));
   }
@@ -60,6 +79,9 @@ class BasicOptions {
   }
   Outcome set_ping_timeout(Seconds timeout) noexcept(E::silent) {
     return E::outcome(iothub_options_set_ping_timeout_s(get(), detail::number<std::uint32_t>(timeout)));
+  }
+  Outcome set_stall_timeout(Seconds timeout) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_stall_timeout_s(get(), detail::number<std::uint32_t>(timeout)));
   }
   Outcome set_connect_timeout(Milliseconds timeout) noexcept(E::silent) {
     return E::outcome(iothub_options_set_connect_timeout_ms(get(), detail::number<std::uint32_t>(timeout)));

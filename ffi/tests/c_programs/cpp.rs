@@ -50,6 +50,11 @@ fn futures() {
 }
 
 #[test]
+fn options() {
+    passes("options");
+}
+
+#[test]
 fn callables() {
     passes("callables");
 }
