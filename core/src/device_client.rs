@@ -14,8 +14,8 @@ use crate::hub::topic::{
 };
 use crate::hub::{Credential, Identity, Message, MethodRequest, Policy, UsernameQuery};
 use crate::io::{
-    self, DesiredHandler, Driver, Greet, Greeting, Handler, HubLink, InputHandler, MessageHandler,
-    MethodHandler, Route, Shared,
+    self, Connection, DesiredHandler, Driver, FdSet, Greet, Greeting, Handler, Hosting, HubLink,
+    InputHandler, Manual, MessageHandler, MethodHandler, Route, Shared,
 };
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
@@ -45,17 +45,26 @@ const CLIENT_TYPE: &str = concat!("iothub-mqtt/", env!("CARGO_PKG_VERSION"));
 impl DeviceClient {
     /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
     pub fn driven(config: Config) -> Result<(Self, Driver)> {
-        Self::assemble(config, false)
+        let (client, connection) = Self::assemble(config, Hosting::Driver)?;
+        Ok((client, Driver::new(connection)))
     }
 
     /// A client served by the library's threads.
     pub fn threaded(config: Config) -> Result<Self> {
-        let (client, driver) = Self::assemble(config, true)?;
-        io::spawn(driver)?;
+        let (client, connection) = Self::assemble(config, Hosting::Threads)?;
+        io::spawn(Driver::new(connection))?;
         Ok(client)
     }
 
-    fn assemble(config: Config, threaded: bool) -> Result<(Self, Driver)> {
+    /// A client for the application's own loop, which waits for [`Manual::fd`] and calls
+    /// [`Manual::process`]; callbacks run inside it.
+    pub fn manual(config: Config) -> Result<(Self, Manual)> {
+        let (set, bell) = FdSet::new()?;
+        let (client, connection) = Self::assemble(config, Hosting::Manual(bell))?;
+        Ok((client, Manual::new(set, connection)))
+    }
+
+    fn assemble(config: Config, hosting: Hosting) -> Result<(Self, Connection)> {
         let missing = |what, how| Error::argument(what, format_args!("not given: {how}"));
         let identity =
             config.identity.ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
@@ -93,16 +102,16 @@ impl DeviceClient {
         };
         let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
         let greet = greet(connect, identity.clone(), credential, config.sas_life);
-        let (mqtt, driver) = MqttClient::assemble(
+        let (mqtt, connection) = MqttClient::assemble(
             &host,
             &config.tuning,
             greet,
             Some(Policy::new(identity.clone())),
             Some(HubLink::new(identity.clone(), config.request_timeout)),
-            threaded,
+            hosting,
         )?;
         let telemetry = telemetry_prefix(&identity).into();
-        Ok((Self { mqtt, identity: Arc::new(identity), telemetry, subscribed: Arc::default() }, driver))
+        Ok((Self { mqtt, identity: Arc::new(identity), telemetry, subscribed: Arc::default() }, connection))
     }
 
     /// The topics beneath.
