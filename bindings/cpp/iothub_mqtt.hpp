@@ -2,7 +2,8 @@
 //
 // Only idiom is added: no logic, no thread, no state but the handle. A member calls the function of C that has
 // its name - Client::twin_get is iothub_client_twin_get - and that function's documentation holds here too. So does
-// the first page of iothub_mqtt.h, on threads above all: callables run on threads of the library.
+// the first page of iothub_mqtt.h, on threads above all: callables run on threads of the library, and with
+// Mode::manual inside Client::process (so the thread that calls that must not wait for a future).
 //
 // ERRORS     One rule: in iothub, a call that fails throws iothub::Error. In iothub::codes are the same classes, in
 //            which it returns a Status instead (or a Result, where it makes or reads something): nothing of this

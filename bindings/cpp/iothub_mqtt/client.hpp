@@ -164,6 +164,17 @@ class BasicClient {
     return E::outcome(iothub_client_on_desired(get(), c.fn, c.user_data, c.free_fn));
   }
 
+  /// Mode::manual: the descriptor to wait for; -1 otherwise.
+  [[nodiscard]] int fd() const noexcept { return iothub_client_fd(get()); }
+  /// iothub_client_next_timeout_ms; -1 ms: as long as the loop likes.
+  [[nodiscard]] Milliseconds next_timeout() const noexcept {
+    return Milliseconds(iothub_client_next_timeout_ms(get()));
+  }
+  /// Mode::manual: does what can be done; -1 ms waits without an end. Code::closed once the client has ended.
+  Outcome process(Milliseconds timeout = Milliseconds(0)) noexcept(E::silent) {
+    return E::outcome(iothub_client_process(get(), detail::number<std::int32_t>(timeout)));
+  }
+
   /// Operations that are unfinished, and the bytes that they hold.
   struct Queued {
     std::size_t messages, bytes;

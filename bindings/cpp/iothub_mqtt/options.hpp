@@ -13,6 +13,9 @@
 
 namespace iothub {
 
+/// iothub_mode_t.
+enum class Mode : iothub_mode_t { threaded = IOTHUB_MODE_THREADED, manual = IOTHUB_MODE_MANUAL };
+
 /// iothub_transport_t.
 enum class Transport : iothub_transport_t { mqtt = IOTHUB_TRANSPORT_MQTT, websocket = IOTHUB_TRANSPORT_WEBSOCKET };
 
@@ -52,6 +55,9 @@ class BasicOptions {
     return E::outcome(iothub_options_set_trusted_roots(get(), certificates.data(), certificates.size()));
   }
 
+  Outcome set_mode(Mode mode) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_mode(get(), static_cast<iothub_mode_t>(mode)));
+  }
   Outcome set_transport(Transport transport) noexcept(E::silent) {
     return E::outcome(iothub_options_set_transport(get(), static_cast<iothub_transport_t>(transport)));
   }

@@ -68,6 +68,14 @@ fn thrower() {
     });
 }
 
+#[test]
+fn manual() {
+    every_way("manual", |lab, program, under| {
+        lab.hub.send_c2d(DEVICE, CloudMessage::new("to be received")).unwrap();
+        Running::start(program, &[], under, lab, &[]).end();
+    });
+}
+
 fn codes_with(flags: &[&str]) {
     every_way_with("codes", flags, |lab, program, under| {
         lab.hub.send_c2d(DEVICE, CloudMessage::new("to be received")).unwrap();
