@@ -66,6 +66,16 @@
 #define IOTHUB_VERSION_PATCH 0
 
 /**
+ * The room that a callback has for a signature, in bytes.
+ */
+#define IOTHUB_MAX_SIGNATURE 1024
+
+/**
+ * The room that a callback has for a token, in bytes.
+ */
+#define IOTHUB_MAX_TOKEN 4096
+
+/**
  * One device or module, connected or not.
  */
 typedef struct iothub_client_t iothub_client_t;
@@ -109,6 +119,36 @@ typedef void (*iothub_free_fn)(void *user_data);
  * A field of a message.
  */
 typedef int32_t iothub_field_t;
+
+/**
+ * Signs len bytes at data with HMAC-SHA256 and the key of the device or module: writes the 32 bytes of
+ * it to sig, not encoded. *sig_len is the room there (IOTHUB_MAX_SIGNATURE), and becomes what was
+ * written. Any other status than IOTHUB_OK says that it could not.
+ */
+typedef iothub_status_t (*iothub_sign_fn)(const uint8_t *data,
+                                          size_t len,
+                                          uint8_t *sig,
+                                          size_t *sig_len,
+                                          void *user_data);
+
+/**
+ * Writes a token that is good now, "SharedAccessSignature sr=...", to token. *token_len is the room there
+ * (IOTHUB_MAX_TOKEN), and becomes the length of the token; a NUL behind it does not count. Any other
+ * status than IOTHUB_OK says that there is none.
+ */
+typedef iothub_status_t (*iothub_token_fn)(char *token, size_t *token_len, void *user_data);
+
+/**
+ * Signs len bytes at data, which are not hashed yet, by scheme, a SignatureScheme of TLS (RFC 8446,
+ * 4.2.3), as TLS carries it (ECDSA in DER). *sig_len is the room at sig (IOTHUB_MAX_SIGNATURE), and
+ * becomes what was written. Any other status than IOTHUB_OK says that it could not.
+ */
+typedef iothub_status_t (*iothub_tls_sign_fn)(int32_t scheme,
+                                              const uint8_t *data,
+                                              size_t len,
+                                              uint8_t *sig,
+                                              size_t *sig_len,
+                                              void *user_data);
 
 /**
  * What carries MQTT.
@@ -852,6 +892,77 @@ iothub_status_t iothub_options_set_will(iothub_options_t *options,
 IOTHUB_API iothub_status_t iothub_options_set_model_id(iothub_options_t *options, const char *dtmi);
 
 /**
+ * Who signs tokens with the key of the device or module, in place of the key itself: a TPM, an HSM, a
+ * key vault. The library makes the tokens, and renews them.
+ *
+ * fn is called for each connection and each renewal, on a thread of the library, beside the other
+ * callbacks of its client but never twice at a time for one client; clients made from the same options
+ * may call it at the same time. It may block, for up to the connect timeout: later it is left behind, the
+ * status says so with IOTHUB_CAUSE_AUTHENTICATION, and the next attempt waits for its return. What it
+ * returns as an error is such a status too; both are tried again slowly.
+ *
+ * Before a renewal the connection serves on until fn is done; where it fails then, it is called again
+ * later, and a status comes only once the hub has ended the connection.
+ *
+ * iothub_client_free does not wait for fn. free_fn runs once the options and all clients made from them
+ * are freed and fn has returned.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_sas_signer(iothub_options_t *options,
+                                              iothub_sign_fn fn,
+                                              void *user_data,
+                                              iothub_free_fn free_fn);
+
+/**
+ * Who gives a whole token for each connection. The connection is made anew at 85 % of what is left of
+ * the token's life. fn is called as that of iothub_options_set_sas_signer.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_sas_token_source(iothub_options_t *options,
+                                                    iothub_token_fn fn,
+                                                    void *user_data,
+                                                    iothub_free_fn free_fn);
+
+/**
+ * As iothub_options_set_x509, from PEM files. They are read now, and again for each connection, so that
+ * a certificate that was replaced is shown from the next one on. Files that cannot be used then are
+ * IOTHUB_CAUSE_AUTHENTICATION, and are tried again slowly.
+ *
+ * IOTHUB_E_ARGUMENT, with the path: one of them cannot be read, or they do not belong together.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_x509_files(iothub_options_t *options,
+                                              const char *cert_path,
+                                              const char *key_path);
+
+/**
+ * The device's certificate with its chain in PEM, and who signs with its key. fn is called as that of
+ * iothub_options_set_sas_signer, for each connection but those that resume a TLS session. The schemes
+ * follow from the key: RSA 0x0804, 0x0805, 0x0806 (PSS) and 0x0401, 0x0501, 0x0601 (PKCS #1), P-256
+ * 0x0403, P-384 0x0503, Ed25519 0x0807.
+ *
+ * IOTHUB_E_ARGUMENT: no certificate, or one with a key of another kind.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_x509_signer(iothub_options_t *options,
+                                               const void *cert_pem,
+                                               size_t cert_len,
+                                               iothub_tls_sign_fn fn,
+                                               void *user_data,
+                                               iothub_free_fn free_fn);
+
+/**
+ * Identity, gateway, credentials and roots of a module of IoT Edge, from the environment that the Edge
+ * daemon starts it with: the IOTEDGE_ variables, or for development EdgeHubConnectionString or
+ * IotHubConnectionString with EdgeModuleCACertificateFile. Tokens are signed by the daemon, and it is
+ * asked whom to trust, for each connection; roots set by iothub_options_set_trusted_roots replace those.
+ *
+ * IOTHUB_E_ARGUMENT names the variable that is missing or malformed.
+ */
+IOTHUB_API
+iothub_status_t iothub_options_set_edge_environment(iothub_options_t *options);
+
+/**
  * What carries MQTT; default IOTHUB_TRANSPORT_MQTT.
  *
  * IOTHUB_E_ARGUMENT: none of the IOTHUB_TRANSPORT_ numbers.
@@ -923,8 +1034,9 @@ iothub_status_t iothub_client_new(const iothub_options_t *options,
  * Closes at once and frees; nothing for NULL. What is unfinished completes with IOTHUB_E_CLOSED; the
  * handlers are not called any more. When it returns, no callback of this client runs or will run and
  * every free_fn has run: it waits for a callback that is running (hold no lock that this needs), never
- * for the network. In IOTHUB_MODE_MANUAL the callbacks that are left run inside this call, after another
- * thread that is inside iothub_client_process has been woken and has left; the descriptor is closed.
+ * for the network. Callbacks of the options, which make credentials, are not waited for. In
+ * IOTHUB_MODE_MANUAL the callbacks that are left run inside this call, after another thread that is inside
+ * iothub_client_process has been woken and has left; the descriptor is closed.
  *
  * It may be called inside one of the client's own callbacks: pending completions then run inside this
  * call, and only the callback that called it is left, with its own free_fn after it. Two clients whose

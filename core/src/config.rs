@@ -1,13 +1,15 @@
 //! Every option: its name, default, range and check. The C setters and the Python keywords assign
 //! here and decide nothing.
 
+mod credentials;
+mod edge;
 mod transport;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use transport::Transport;
-
+pub(crate) use self::credentials::Source;
+pub use self::transport::Transport;
 use crate::error::{Error, Result};
 use crate::hub::{ConnectionString, Credential, Identity, Message, SharedAccessKey};
 use crate::io::backoff::Backoff;
@@ -178,7 +180,7 @@ impl Tuning {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) identity: Option<Identity>,
-    pub(crate) credential: Option<Credential>,
+    pub(crate) credential: Option<Source>,
     pub(crate) gateway: Option<String>,
     pub(crate) will: Option<(Message, QoS)>,
     pub(crate) model_id: Option<String>,
@@ -223,7 +225,7 @@ impl Config {
         };
         self.identity = Some(identity);
         self.gateway = parts.gateway_host_name;
-        self.credential = credential;
+        self.credential = credential.map(Source::Credential);
         Ok(())
     }
 
@@ -235,13 +237,14 @@ impl Config {
 
     /// The device's or module's key; the library makes tokens of it and renews them.
     pub fn set_sas_key(&mut self, base64: &str) -> Result<()> {
-        self.credential = Some(Credential::Key { key: SharedAccessKey::from_base64(base64)?, policy: None });
+        let key = SharedAccessKey::from_base64(base64)?;
+        self.credential = Some(Source::Credential(Credential::Key { key, policy: None }));
         Ok(())
     }
 
     /// A token that somebody else made. It serves until it expires.
     pub fn set_sas_token(&mut self, token: &str) -> Result<()> {
-        self.credential = Some(Credential::token(token)?);
+        self.credential = Some(Source::Credential(Credential::token(token)?));
         Ok(())
     }
 
@@ -264,7 +267,7 @@ impl Config {
     /// See [`Tuning::set_certificate`].
     pub fn set_x509(&mut self, certificate: &[u8], private_key: &[u8]) -> Result<()> {
         self.tuning.set_certificate(certificate, private_key)?;
-        self.credential = Some(Credential::Certificate);
+        self.credential = Some(Source::Credential(Credential::Certificate));
         Ok(())
     }
 

@@ -2,20 +2,21 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::access::Access;
 use crate::completion::{Completion, Pending};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::topic::{
     METHODS, TWIN_DESIRED, TWIN_RESPONSES, devicebound_filter, inputs_filter, telemetry_prefix,
 };
 use crate::hub::{Credential, Identity, Message, MethodRequest, Policy, UsernameQuery};
 use crate::io::{
-    self, Connection, DesiredHandler, Driver, FdSet, Greet, Greeting, Handler, Hosting, HubLink,
-    InputHandler, Manual, MessageHandler, MethodHandler, Route, Shared,
+    self, Connection, DesiredHandler, Driver, FdSet, Handler, Hosting, HubLink, InputHandler, Manual,
+    MessageHandler, MethodHandler, Route, Shared,
 };
 use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
 use crate::mqtt_client::MqttClient;
@@ -72,7 +73,7 @@ impl DeviceClient {
             .credential
             .ok_or_else(|| missing("credential", "set a key, a SAS token or a certificate"))?;
         let has_certificate = config.tuning.tls.identity.is_some();
-        if matches!(credential, Credential::Certificate) && !has_certificate {
+        if matches!(credential, Source::Credential(Credential::Certificate)) && !has_certificate {
             return Err(missing(
                 "certificate",
                 "the connection string says x509=true, set the certificate and its key",
@@ -101,11 +102,11 @@ impl DeviceClient {
             will,
         };
         let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
-        let greet = greet(connect, identity.clone(), credential, config.sas_life);
+        let access = Access::new(connect, identity.clone(), credential, config.sas_life, &config.tuning)?;
         let (mqtt, connection) = MqttClient::assemble(
             &host,
             &config.tuning,
-            greet,
+            access,
             Some(Policy::new(identity.clone())),
             Some(HubLink::new(identity.clone(), config.request_timeout)),
             hosting,
@@ -331,15 +332,6 @@ impl DeviceClient {
 
 fn unsupported(rule: &'static str) -> Error {
     Error::new(ErrorKind::Unsupported, rule)
-}
-
-fn greet(connect: Connect, identity: Identity, credential: Credential, life: Duration) -> Greet {
-    Box::new(move || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let proof = credential.prove(&identity, now, life);
-        let connect = Connect { password: proof.password, ..connect.clone() };
-        Ok(Greeting { connect, renew_after: proof.renew_after, doubt: proof.doubt })
-    })
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@
 //! | [`hub`] | the rules of IoT Hub, pure |
 //! | [`mqtt`] | an MQTT 3.1.1 client session, pure |
 
+mod access;
 mod completion;
 pub mod config;
 mod device_client;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::access::Access;
 use crate::completion::{Completion, Pending};
 use crate::config::{MqttConfig, Tuning};
 use crate::error::Result;
@@ -79,13 +80,15 @@ impl MqttClient {
         } else {
             None
         };
-        Self::assemble(&host, &tuning, greet_with(connect, &tuning), policy, None, hosting)
+        let greet = greet_with(connect, &tuning);
+        let access = Access { greet, tls: tuning.tls.client_config()?, signing: None };
+        Self::assemble(&host, &tuning, access, policy, None, hosting)
     }
 
     pub(crate) fn assemble(
         host: &str,
         tuning: &Tuning,
-        greet: Greet,
+        access: Access,
         policy: Option<Policy>,
         hub: Option<HubLink>,
         hosting: Hosting,
@@ -94,14 +97,15 @@ impl MqttClient {
             host: host.to_owned(),
             port: tuning.port(),
             via: tuning.via(host),
-            tls: Some((tuning.tls.client_config()?, io::server_name(host)?)),
+            tls: Some((access.tls, io::server_name(host)?)),
             websocket: tuning.websocket_path(),
             connect_timeout: tuning.connect_timeout,
             stall_timeout: tuning.stall_timeout,
             unacknowledged_timeout: tuning.keep_alive + tuning.ping_timeout.max(tuning.stall_timeout),
+            signing: access.signing,
             backoff: tuning.backoff(),
         };
-        let (shared, connection) = io::assemble(endpoint, greet, tuning.settings(), hub, hosting);
+        let (shared, connection) = io::assemble(endpoint, access.greet, tuning.settings(), hub, hosting);
         Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live, policy })), connection))
     }
 
@@ -231,5 +235,7 @@ impl MqttClient {
 
 fn greet_with(mut connect: crate::mqtt::Connect, tuning: &Tuning) -> Greet {
     connect.keep_alive = u16::try_from(tuning.keep_alive.as_secs()).unwrap_or(u16::MAX);
-    Box::new(move || Ok(Greeting { connect: connect.clone(), renew_after: None, doubt: None }))
+    Greet::Now(Box::new(move || {
+        Ok(Greeting { connect: connect.clone(), renew_after: None, doubt: None, tls: None })
+    }))
 }

@@ -87,8 +87,9 @@ pub unsafe extern "C" fn iothub_client_new(options: *const Options, out: *mut *m
 /// Closes at once and frees; nothing for NULL. What is unfinished completes with IOTHUB_E_CLOSED; the
 /// handlers are not called any more. When it returns, no callback of this client runs or will run and
 /// every free_fn has run: it waits for a callback that is running (hold no lock that this needs), never
-/// for the network. In IOTHUB_MODE_MANUAL the callbacks that are left run inside this call, after another
-/// thread that is inside iothub_client_process has been woken and has left; the descriptor is closed.
+/// for the network. Callbacks of the options, which make credentials, are not waited for. In
+/// IOTHUB_MODE_MANUAL the callbacks that are left run inside this call, after another thread that is inside
+/// iothub_client_process has been woken and has left; the descriptor is closed.
 ///
 /// It may be called inside one of the client's own callbacks: pending completions then run inside this
 /// call, and only the callback that called it is left, with its own free_fn after it. Two clients whose

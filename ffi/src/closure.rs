@@ -25,7 +25,8 @@ pub(crate) struct UserData {
 
 // SAFETY: the header says that callbacks and free functions run on any thread.
 unsafe impl Send for UserData {}
-// SAFETY: as above; only the log callback is shared, and the header says that it runs on any thread.
+// SAFETY: as above; those of the log and of credentials are shared, and the header says that they run on
+// any thread and may run on several at a time.
 unsafe impl Sync for UserData {}
 
 impl UserData {

@@ -17,6 +17,8 @@ pub mod message;
 
 pub mod options;
 
+pub mod credential_options;
+
 pub mod transport_options;
 
 pub mod client;

@@ -34,6 +34,8 @@ static void options(void) {
   NULL_IS("options", iothub_options_set_in_flight(NULL, 1));
   NULL_IS("options", iothub_options_set_time_to_live_ms(NULL, 1));
   NULL_IS("options", iothub_options_set_model_id(NULL, "dtmi:a;1"));
+  NULL_IS("options", iothub_options_set_x509_files(NULL, "a", "b"));
+  NULL_IS("options", iothub_options_set_edge_environment(NULL));
 
   iothub_options_t *o;
   OK(iothub_options_new(&o));
@@ -52,6 +54,8 @@ static void options(void) {
   NULL_IS("host", iothub_options_set_gateway(o, NULL));
   NULL_IS("message", iothub_options_set_will(o, NULL, 1));
   NULL_IS("dtmi", iothub_options_set_model_id(o, NULL));
+  NULL_IS("cert_path", iothub_options_set_x509_files(o, NULL, "b"));
+  NULL_IS("key_path", iothub_options_set_x509_files(o, "a", NULL));
   iothub_message_t *will = message_of("gone");
   NULL_IS("options", iothub_options_set_request_timeout_ms(NULL, 1));
   NULL_IS("options", iothub_options_set_will(NULL, will, 1));

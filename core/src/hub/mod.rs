@@ -6,6 +6,7 @@
 
 pub mod connection_string;
 pub mod credential;
+pub(crate) mod date;
 pub mod desired;
 pub mod identity;
 mod json;
@@ -20,7 +21,7 @@ pub mod topic;
 pub mod twin;
 
 pub use connection_string::ConnectionString;
-pub use credential::{Credential, Doubt, Proof};
+pub use credential::{Credential, Doubt, Proof, SasSigner, TokenSource};
 pub use desired::Desired;
 pub use identity::{Identity, UsernameQuery};
 pub use message::{MAX_MESSAGE, Message};

@@ -4,6 +4,9 @@
 //! [`Connection::socket`] is ready, the deadline has come, or the client was woken.
 
 mod ending;
+mod preparing;
+#[cfg(test)]
+mod preparing_tests;
 mod serving;
 #[cfg(test)]
 mod tests;
@@ -11,15 +14,19 @@ mod tests;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use self::preparing::{Proving, Securing};
+use super::aside::Aside;
 use super::backoff::Backoff;
 use super::cause::{Cause, Fault};
 use super::dial::{Dial, Step};
 use super::dispatch::Job;
+use super::greeting::{Greet, Greeting};
 use super::hub_link::HubLink;
 use super::interest::Interest;
 use super::received::Received;
@@ -28,7 +35,7 @@ use super::via::Via;
 use super::wire::{Wire, lock};
 use crate::completion::{Answer, Completion};
 use crate::hub::Doubt;
-use crate::mqtt::{Connect, Drain, Event, State};
+use crate::mqtt::{Drain, Event, State};
 use crate::status::{ConnectionState, Status};
 
 /// Where to connect, and how patiently.
@@ -43,26 +50,19 @@ pub(crate) struct Endpoint {
     /// From the first step of an attempt to the CONNACK.
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
+    /// TLS signs through a callback, which runs while this is set: the handshake is for the helper thread.
+    pub signing: Option<Arc<AtomicBool>>,
     /// What has left and is not acknowledged for so long, by TCP, has met a dead peer.
     pub unacknowledged_timeout: Duration,
     pub backoff: Backoff,
 }
 
-/// What is said to the server at the start of one connection.
-pub(crate) struct Greeting {
-    pub connect: Connect,
-    /// How long the credentials serve before the connection is to be made anew.
-    pub renew_after: Option<Duration>,
-    /// Why the server may refuse it.
-    pub doubt: Option<Doubt>,
-}
-
-pub(crate) type Greet = Box<dyn FnMut() -> std::result::Result<Greeting, Fault> + Send>;
-
 enum Phase {
     Idle,
     Waiting(Instant),
+    Proving(Box<Proving>),
     Dialing(Box<Dial>, Instant),
+    Securing(Box<Securing>),
     Open(Box<Open>),
     /// The client has ended; its last bytes are on their way.
     Leaving(Box<Open>, Instant),
@@ -90,6 +90,12 @@ pub(crate) struct Connection {
     backoff: Backoff,
     rng: fastrand::Rng,
     phase: Phase,
+    /// For what may block.
+    aside: Aside,
+    /// Being made for the next connection while this one serves.
+    ahead: Option<Box<Proving>>,
+    /// Made ahead of the next connection, and when it was asked for.
+    made: Option<(Box<Greeting>, Instant)>,
     /// The completion of `connect`, until the first success or refusal.
     connecting: Option<Completion>,
     jobs: VecDeque<Job>,
@@ -100,6 +106,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(super) fn new(endpoint: Endpoint, greet: Greet, shared: Arc<Shared>) -> Self {
+        let woken = Arc::clone(&shared);
         Self {
             backoff: endpoint.backoff.clone(),
             endpoint,
@@ -107,6 +114,9 @@ impl Connection {
             shared,
             rng: fastrand::Rng::new(),
             phase: Phase::Idle,
+            aside: Aside::new(Arc::new(move || woken.wake_always())),
+            ahead: None,
+            made: None,
             connecting: None,
             jobs: VecDeque::new(),
             events: VecDeque::new(),
@@ -181,12 +191,17 @@ impl Connection {
             Phase::Idle | Phase::Ended => lock(&self.shared.session).deadline(),
             Phase::Leaving(_, until) => Some(*until),
             Phase::Waiting(until) => earliest([Some(*until), lock(&self.shared.session).deadline()]),
+            Phase::Proving(proving) => earliest([Some(proving.until), lock(&self.shared.session).deadline()]),
+            Phase::Securing(securing) => {
+                earliest([Some(securing.until), lock(&self.shared.session).deadline()])
+            }
             Phase::Dialing(dial, until) => {
                 earliest([Some(*until), dial.deadline(), lock(&self.shared.session).deadline()])
             }
             Phase::Open(open) => earliest([
                 open.up_since.is_none().then_some(open.greeted_by),
                 open.renew_at.filter(|_| open.up_since.is_some() && open.ending.is_none()),
+                self.ahead.as_ref().map(|ahead| ahead.until),
                 open.drain_until,
                 open.leave_by,
                 open.wire.deadline(&self.shared.session),
@@ -239,14 +254,11 @@ impl Connection {
                 if now < *until {
                     return self.let_time_pass(now);
                 }
-                let timeout = self.endpoint.connect_timeout;
-                let shared = Arc::clone(&self.shared);
-                let wake = Arc::new(move || shared.wake_always());
-                let Endpoint { host, port, via, .. } = &self.endpoint;
-                let dial = Dial::start(host, *port, via, timeout, now, wake);
-                self.phase = Phase::Dialing(Box::new(dial), now + timeout);
+                self.attempt(now);
                 Ok(true)
             }
+            Phase::Proving(_) => self.prove(now),
+            Phase::Securing(_) => self.secure(now),
             Phase::Dialing(dial, until) => {
                 let until = *until;
                 match dial.step(now) {

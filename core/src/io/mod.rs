@@ -1,5 +1,6 @@
 //! Everything that touches a socket, a clock or a thread.
 
+mod aside;
 pub mod backoff;
 mod bind;
 mod carrier;
@@ -9,6 +10,8 @@ mod dial;
 mod dispatch;
 mod driver;
 mod fdset;
+mod greeting;
+mod http;
 mod http_head;
 mod hub_link;
 mod interest;
@@ -22,10 +25,12 @@ mod shared;
 mod threaded;
 pub mod tls;
 mod tls_fault;
+mod tls_signer;
 mod tunnel;
 mod via;
 mod websocket;
 mod wire;
+mod workload;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,9 +38,11 @@ use std::time::Instant;
 pub(crate) use bind::Bind;
 pub use carrier::{Carrier, Queues};
 pub use cause::{Cause, Fault, Retry};
-pub(crate) use connection::{Connection, Endpoint, Greet, Greeting};
+pub(crate) use connection::{Connection, Endpoint};
 pub use driver::Driver;
 pub(crate) use fdset::{Bell, FdSet};
+pub(crate) use greeting::{Greet, Greeting};
+pub(crate) use http::Address;
 pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
 pub use manual::Manual;
@@ -45,8 +52,11 @@ pub(crate) use received::{Handler, Route};
 pub(crate) use shared::Shared;
 pub(crate) use threaded::spawn;
 pub use tls::{ClientCertificate, TlsOptions, server_name};
+pub(crate) use tls_signer::SigningCertificate;
+pub use tls_signer::TlsSigner;
 pub(crate) use via::Via;
 pub use wire::Wire;
+pub(crate) use workload::Workload;
 
 use crate::mqtt::{Session, Settings};
 

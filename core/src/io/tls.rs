@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
@@ -72,7 +72,11 @@ impl TlsOptions {
         if let Some(config) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(config);
         }
-        let config = Arc::new(self.build()?);
+        let shown: Option<Arc<dyn ResolvesClientCert>> = match &self.identity {
+            Some(identity) => Some(Arc::new(SingleCertAndKey::from(identity.certified_key()?))),
+            None => None,
+        };
+        let config = Arc::new(self.build(shown)?);
         shared.retain(|_, config| config.strong_count() > 0);
         shared.insert(key, Arc::downgrade(&config));
         Ok(config)
@@ -100,7 +104,8 @@ impl TlsOptions {
         hash.finalize().into()
     }
 
-    fn build(&self) -> Result<ClientConfig> {
+    /// A configuration that nobody else has, which shows `shown`.
+    pub(super) fn build(&self, shown: Option<Arc<dyn ResolvesClientCert>>) -> Result<ClientConfig> {
         let roots = match &self.trusted_roots {
             Some(pem) => Arc::new(user_roots(pem)?),
             None => default_roots(),
@@ -109,11 +114,8 @@ impl TlsOptions {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?
             .with_root_certificates(roots);
-        let mut config = match &self.identity {
-            Some(identity) => {
-                let key = identity.certified_key()?;
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
-            }
+        let mut config = match shown {
+            Some(shown) => builder.with_client_cert_resolver(shown),
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);

@@ -6,6 +6,7 @@
 
 mod decrypt;
 mod faults;
+mod handshake;
 #[cfg(test)]
 mod tests;
 

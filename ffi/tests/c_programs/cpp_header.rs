@@ -7,7 +7,7 @@ use iothub_emulator::{CloudMessage, Options};
 
 use crate::build::{Language, Link, WARNINGS, compiler, root};
 use crate::cpp::compile;
-use crate::lab::{DEVICE, Lab};
+use crate::lab::{DEVICE, Lab, usual};
 use crate::run::{Running, Under};
 
 fn text(path: &str) -> String {
@@ -122,7 +122,7 @@ fn readme() {
     // A loopback address of its own, since the snippet names no port.
     let address = "127.0.0.84";
     let (host, name) = (address.into(), address.into());
-    let lab = Lab::with(Options { host, name, mqtt_port: 8883, ..Options::default() });
+    let lab = Lab::with(usual(Options { host, name, mqtt_port: 8883, ..Options::default() }));
     let more = [
         ("IOTHUB_CONNECTION_STRING", lab.hub.connection_string(DEVICE).unwrap()),
         ("SSL_CERT_FILE", lab.hub.ca_path().display().to_string()),

@@ -18,13 +18,17 @@ pub(crate) struct Lab {
     pub(crate) events: Receiver<Value>,
 }
 
+/// With the identities that most programs use.
+pub(crate) fn usual(options: Options) -> Options {
+    options.device(DEVICE).device("second").module(DEVICE, "module")
+}
+
 impl Lab {
     pub(crate) fn new() -> Self {
-        Self::with(Options::default())
+        Self::with(usual(Options::default()))
     }
 
     pub(crate) fn with(options: Options) -> Self {
-        let options = options.device(DEVICE).device("second").module(DEVICE, "module");
         let (hub, events) = Hub::start_recorded(options).unwrap();
         Self { hub, events }
     }
@@ -36,7 +40,7 @@ impl Lab {
 
     /// Without a name that has to be looked up.
     pub(crate) fn addressed() -> Options {
-        Options { name: "127.0.0.1".to_owned(), ..Options::default() }
+        usual(Options { name: "127.0.0.1".to_owned(), ..Options::default() })
     }
 
     /// Stops it; what takes its place listens on the same port.

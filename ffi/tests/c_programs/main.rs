@@ -10,6 +10,7 @@ mod run;
 mod cloud;
 mod cpp;
 mod cpp_header;
+mod credentials;
 mod idle;
 mod loops;
 mod manual;

@@ -106,6 +106,14 @@ impl Running {
         self.errors.take().map(|errors| errors.join().unwrap()).unwrap_or_default()
     }
 
+    /// Its next line.
+    pub(crate) fn line(&mut self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("{} says no more; it said {:?}", self.name, self.heard));
+        self.heard.push(line.clone());
+        line
+    }
+
     pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }

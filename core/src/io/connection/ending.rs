@@ -58,6 +58,10 @@ impl Connection {
             self.backoff.ended(now - since);
         }
         self.phase = Phase::Idle;
+        if fault.cause != Cause::Renewed {
+            // Each attempt proves itself afresh.
+            self.made = None;
+        }
         self.collect(now);
         if (refused || fault.retry() != Retry::Soon)
             && let Some(done) = self.connecting.take()
@@ -87,7 +91,9 @@ impl Connection {
             // Before MQTT may pass nothing was said that calls for a goodbye.
             Phase::Open(open) => now >= until || owed == 0 && !open.wire.is_open(),
             Phase::Idle => true,
-            Phase::Waiting(_) | Phase::Dialing(..) => now >= until || owed == 0,
+            Phase::Waiting(_) | Phase::Proving(_) | Phase::Dialing(..) | Phase::Securing(_) => {
+                now >= until || owed == 0
+            }
         };
         if !done {
             return;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_tcp_user_timeout;
 
-use super::{Connection, Endpoint, Greeting, Open, Phase};
+use super::{Connection, Endpoint, Open, Phase};
 use crate::completion::Completion;
 use crate::io::carrier::Carrier;
 use crate::io::cause::{Cause, Fault};
+use crate::io::greeting::Greeting;
 use crate::io::shared::Shared;
 use crate::io::wire::{Wire, lock};
 use crate::mqtt::{Drain, Session, State};
@@ -26,17 +27,34 @@ impl Connection {
         greeted_by: Instant,
         now: Instant,
     ) -> Result<(), Fault> {
+        let fresh = self.made.as_mut().and_then(|(made, _)| made.tls.take());
+        if let (Some(fresh), Some((config, _))) = (fresh, &mut self.endpoint.tls) {
+            // Kept, so that the next connection with the same files finds it and its sessions.
+            *config = fresh;
+        }
         let Endpoint { host, port, tls, websocket, stall_timeout, .. } = &self.endpoint;
         let limit = self.endpoint.unacknowledged_timeout.as_millis();
         // Finds a dead peer also while its bytes are held back, when no answer to a ping can be seen. A
         // system without it finds him once they are not.
         let _ = set_tcp_user_timeout(&socket, u32::try_from(limit).unwrap_or(u32::MAX));
         let peer = format!("{host}:{port}");
-        let mut wire = Wire::new(Carrier::Socket(socket), tls.clone(), *stall_timeout, peer)?;
+        let mut wire = Wire::new(Carrier::Socket(Arc::clone(&socket)), tls.clone(), *stall_timeout, peer)?;
         if let Some(path) = websocket {
             wire.upgrade(host, *port, path)?;
         }
-        let Greeting { connect, renew_after, doubt } = (self.greet)()?;
+        if self.endpoint.signing.is_some() {
+            self.start_to_secure(wire, socket, greeted_by)
+        } else {
+            self.say_hello(wire, greeted_by, now)
+        }
+    }
+
+    pub(super) fn say_hello(&mut self, wire: Wire, greeted_by: Instant, now: Instant) -> Result<(), Fault> {
+        let (greeting, asked) = match self.made.take() {
+            Some((made, asked)) => (*made, asked),
+            None => (self.greet.make()?, now),
+        };
+        let Greeting { connect, renew_after, doubt, .. } = greeting;
         lock(&self.shared.session)
             .start(&connect, now)
             .map_err(|error| Fault::new(Cause::Configuration, error.detail()))?;
@@ -44,7 +62,7 @@ impl Connection {
             wire,
             greeted_by,
             up_since: None,
-            renew_at: renew_after.map(|after| now + after),
+            renew_at: renew_after.map(|after| asked + after),
             ending: None,
             drain_until: None,
             leave_by: None,
@@ -86,7 +104,7 @@ impl Connection {
                 };
                 Err(Fault::new(cause, detail))
             }
-            (Ok(more), _) => Ok(open.begin_renewal(session, now) || more),
+            (Ok(more), _) => Ok(self.renew(now) || more),
         }
     }
 }
@@ -109,20 +127,25 @@ impl Open {
         Ok(unread || unwritten)
     }
 
-    /// Lets the connection end when its credentials have served, and ends it when that takes too
-    /// long. Returns whether there is something to write for it.
-    fn begin_renewal(&mut self, session: &Mutex<Session<Completion>>, now: Instant) -> bool {
-        if self.ending.is_none() && self.up_since.is_some() && self.renew_at.is_some_and(|at| now >= at) {
-            lock(session).disconnect(Drain::InFlight);
-            self.ending = Some(Cause::Renewed);
-            self.drain_until = Some(now + RENEWAL_PATIENCE);
-            return true;
-        }
-        if self.drain_until.is_some_and(|until| now >= until) {
+    /// Whether the credentials of this connection have served.
+    pub(super) fn has_served(&self, now: Instant) -> bool {
+        self.ending.is_none() && self.up_since.is_some() && self.renew_at.is_some_and(|at| now >= at)
+    }
+
+    /// Lets the connection end for fresh credentials.
+    pub(super) fn begin_renewal(&mut self, session: &Mutex<Session<Completion>>, now: Instant) {
+        lock(session).disconnect(Drain::InFlight);
+        self.ending = Some(Cause::Renewed);
+        self.drain_until = Some(now + RENEWAL_PATIENCE);
+    }
+
+    /// Ends a renewal that takes too long. Returns whether there is something to write for it.
+    pub(super) fn hurry(&mut self, session: &Mutex<Session<Completion>>, now: Instant) -> bool {
+        let late = self.drain_until.is_some_and(|until| now >= until);
+        if late {
             lock(session).disconnect(Drain::Now);
             self.drain_until = None;
-            return true;
         }
-        false
+        late
     }
 }

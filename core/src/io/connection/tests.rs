@@ -9,23 +9,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::io::received::{Handler, Route};
-use crate::mqtt::{Publish, QoS, Session, Settings};
+use crate::mqtt::{Connect, Publish, QoS, Session, Settings};
 
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The keep-alive and the ping timeout of the rig.
 const SILENCE: Duration = Duration::from_secs(60 + 30);
-const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
+pub(super) const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 /// A connection under a clock of its own, to a server that says only what the test says.
-struct Rig {
-    connection: Connection,
+pub(super) struct Rig {
+    pub(super) connection: Connection,
     shared: Arc<Shared>,
     listener: TcpListener,
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Rig {
-    fn new(renew_after: Option<Duration>) -> Self {
+    pub(super) fn new(renew_after: Option<Duration>) -> Self {
         Self::connecting(renew_after, Completion::ignored())
     }
 
@@ -41,25 +41,26 @@ impl Rig {
             websocket: None,
             connect_timeout: LIMIT,
             stall_timeout: LIMIT,
+            signing: None,
             unacknowledged_timeout: SILENCE,
             backoff: Backoff::default(),
         };
         let greet = move || {
             let connect = Connect { client_id: "d".into(), keep_alive: 60, ..Connect::default() };
-            Ok(Greeting { connect, renew_after, doubt: None })
+            Ok(Greeting { connect, renew_after, doubt: None, tls: None })
         };
-        let connection = Connection::new(endpoint, Box::new(greet), Arc::clone(&shared));
+        let connection = Connection::new(endpoint, Greet::Now(Box::new(greet)), Arc::clone(&shared));
         shared.connect(done).unwrap();
         Self { connection, shared, listener, now }
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         while self.connection.turn(true, self.now) {}
         self.shared.strand.run_unless_pooled();
     }
 
     /// Turns until the socket is connected and CONNECT has left; then the server has read it.
-    fn greeted(&mut self) -> TcpStream {
+    pub(super) fn greeted(&mut self) -> TcpStream {
         let mut server = self.accepted();
         assert_eq!(packet(&mut server)[0], 0x10);
         server
@@ -85,7 +86,7 @@ impl Rig {
     }
 
     /// Turns once what the server has sent is there.
-    fn says(&mut self, server: &mut TcpStream, bytes: &[u8]) {
+    pub(super) fn says(&mut self, server: &mut TcpStream, bytes: &[u8]) {
         server.write_all(bytes).unwrap();
         let (socket, _) = self.connection.socket().unwrap();
         let mut fds = [PollFd::new(socket, PollFlags::IN)];
@@ -93,7 +94,7 @@ impl Rig {
         self.turn();
     }
 
-    fn publish(&self) -> Receiver<Result<Answer>> {
+    pub(super) fn publish(&self) -> Receiver<Result<Answer>> {
         let (sender, answer) = mpsc::channel();
         let done = Completion::new(move |result| sender.send(result).unwrap_or_default());
         let publish = Publish { topic: "t", payload: b"p", qos: QoS::AtLeastOnce, retain: false };
@@ -101,7 +102,7 @@ impl Rig {
         answer
     }
 
-    fn close(&self, timeout: Duration) -> Receiver<Result<Answer>> {
+    pub(super) fn close(&self, timeout: Duration) -> Receiver<Result<Answer>> {
         let (sender, answer) = mpsc::channel();
         self.shared
             .close(timeout, Completion::new(move |result| sender.send(result).unwrap_or_default()))
@@ -111,7 +112,7 @@ impl Rig {
 }
 
 /// The next packet; all here are shorter than 128 bytes.
-fn packet(stream: &mut TcpStream) -> Vec<u8> {
+pub(super) fn packet(stream: &mut TcpStream) -> Vec<u8> {
     let mut head = [0; 2];
     stream.read_exact(&mut head).unwrap();
     let mut rest = vec![0; head[1].into()];

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use super::*;
 use crate::completion::Completion;
 use crate::io::backoff::Backoff;
-use crate::io::{Endpoint, Hosting, Via, assemble};
+use crate::io::{Endpoint, Greet, Hosting, Via, assemble};
 use crate::mqtt::Settings;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -24,10 +24,11 @@ fn a_panic_inside_ends_the_client() {
         connect_timeout: LIMIT,
         stall_timeout: LIMIT,
         unacknowledged_timeout: Duration::from_secs(90),
+        signing: None,
         backoff: Backoff::default(),
     };
     let (set, bell) = FdSet::new().unwrap();
-    let greet = Box::new(|| panic!("as the test wants it"));
+    let greet = Greet::Now(Box::new(|| panic!("as the test wants it")));
     let (shared, connection) = assemble(endpoint, greet, Settings::default(), None, Hosting::Manual(bell));
     let manual = Manual::new(set, connection);
     let (sender, ends) = mpsc::channel();
