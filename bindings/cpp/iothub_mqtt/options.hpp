@@ -6,6 +6,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "call.hpp"
 #include "message.hpp"
@@ -18,6 +22,19 @@ enum class Mode : iothub_mode_t { threaded = IOTHUB_MODE_THREADED, manual = IOTH
 
 /// iothub_transport_t.
 enum class Transport : iothub_transport_t { mqtt = IOTHUB_TRANSPORT_MQTT, websocket = IOTHUB_TRANSPORT_WEBSOCKET };
+
+namespace detail {
+
+/// What a callback of C writes where there is room for *len: the text or bytes, or the reason to have none.
+/// A length that is too great is left to C to refuse.
+inline iothub_status_t write(const std::optional<std::string> &made, void *out, std::size_t *len) noexcept {
+  if (!made) return IOTHUB_E_AUTH;
+  const std::size_t room = std::exchange(*len, made->size());
+  if (made->size() <= room) std::memcpy(out, made->data(), made->size());
+  return IOTHUB_OK;
+}
+
+}  // namespace detail
 
 /// What Options and codes::Options share. Each member is the function of C iothub_options_(its name), with
 /// that one's ranges and defaults; where C has a unit in the name, there is a duration here.
@@ -44,6 +61,46 @@ class BasicOptions {
   }
   Outcome set_sas_life(Seconds life) noexcept(E::silent) {
     return E::outcome(iothub_options_set_sas_life_s(get(), detail::number<std::uint32_t>(life)));
+  }
+  /// std::optional<std::string> signer(std::string_view data) const: the 32 bytes, not encoded, or nothing if it
+  /// cannot sign; there is room for IOTHUB_MAX_SIGNATURE. Clients made from the same options may call it at the same time.
+  template <class F>
+  Outcome set_sas_signer(F &&signer) {
+    const iothub_sign_fn fn = [](const std::uint8_t *data, std::size_t len, std::uint8_t *sig, std::size_t *sig_len,
+                                 void *user_data) noexcept {
+      return detail::write(detail::call<Made, const std::decay_t<F>>(user_data, detail::view(data, len)), sig, sig_len);
+    };
+    const auto c = detail::closure(fn, std::forward<F>(signer));
+    return E::outcome(iothub_options_set_sas_signer(get(), c.fn, c.user_data, c.free_fn));
+  }
+  /// std::optional<std::string> source() const: a whole token of up to
+  /// IOTHUB_MAX_TOKEN bytes, or nothing if there is none. Called as a signer is.
+  template <class F>
+  Outcome set_sas_token_source(F &&source) {
+    const iothub_token_fn fn = [](char *token, std::size_t *len, void *user_data) noexcept {
+      return detail::write(detail::call<Made, const std::decay_t<F>>(user_data), token, len);
+    };
+    const auto c = detail::closure(fn, std::forward<F>(source));
+    return E::outcome(iothub_options_set_sas_token_source(get(), c.fn, c.user_data, c.free_fn));
+  }
+  Outcome set_x509_files(Text certificate_path, Text key_path) noexcept(E::silent) {
+    return E::outcome(iothub_options_set_x509_files(get(), certificate_path.get(), key_path.get()));
+  }
+  /// std::optional<std::string> signer(std::int32_t scheme, std::string_view data) const: the signature, or nothing
+  /// if it cannot sign. Called as a signer of tokens is. The certificate is PEM.
+  template <class F>
+  Outcome set_x509_signer(Bytes certificate, F &&signer) {
+    const iothub_tls_sign_fn fn = [](std::int32_t scheme, const std::uint8_t *data, std::size_t len,
+                                     std::uint8_t *sig, std::size_t *sig_len, void *user_data) noexcept {
+      return detail::write(detail::call<Made, const std::decay_t<F>>(user_data, scheme, detail::view(data, len)), sig,
+                           sig_len);
+    };
+    const auto c = detail::closure(fn, std::forward<F>(signer));
+    return E::outcome(iothub_options_set_x509_signer(get(), certificate.data(), certificate.size(), c.fn, c.user_data,
+                                                     c.free_fn));
+  }
+  Outcome set_edge_environment() noexcept(E::silent) {
+    return E::outcome(iothub_options_set_edge_environment(get()));
   }
   /// Both PEM.
   Outcome set_x509(Bytes certificate, Bytes key) noexcept(E::silent) {
@@ -128,6 +185,7 @@ class BasicOptions {
   explicit BasicOptions(iothub_options_t *options) noexcept : handle_(options) {}
 
  private:
+  using Made = std::optional<std::string>;
   detail::Handle<iothub_options_t, iothub_options_free> handle_;
 };
 

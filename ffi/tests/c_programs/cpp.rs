@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use iothub_emulator::{CloudMessage, Fault};
+use rcgen::{KeyPair, SigningKey};
 use serde_json::{Value, json};
 
 use crate::build::{Language, Link, build, compiler, root};
+use crate::credentials::{self, asked, hex};
 use crate::lab::{DEVICE, Lab, PATIENCE};
 use crate::run::{Running, Under};
 
@@ -74,6 +76,45 @@ fn manual() {
         lab.hub.send_c2d(DEVICE, CloudMessage::new("to be received")).unwrap();
         Running::start(program, &[], under, lab, &[]).end();
     });
+}
+
+/// As the program in C, with what a callable has in place of a status.
+#[test]
+fn credentials() {
+    every_way("credentials", |lab, program, under| {
+        of_a_signer(lab, program, under);
+        credentials::of_a_token_source(lab, program, under);
+        credentials::in_files(program, under);
+        of_a_tls_signer(program, under);
+        credentials::of_iot_edge(lab, program, under);
+    });
+}
+
+fn of_a_signer(lab: &Lab, program: &Path, under: Under) {
+    let mut running = credentials::start(lab, program, under, "signer", &[]);
+    for (answer, told) in [
+        ("locked", "the SAS signer failed: the callback returned IOTHUB_E_AUTH"),
+        ("too long", "the callback says that it wrote 1025 bytes where there is room for 1024"),
+        ("00", "the SAS signer gave 1 bytes"),
+    ] {
+        asked(&running.line());
+        running.say(answer);
+        let status = running.line();
+        assert!(status.contains(told), "{status}");
+    }
+    let (_, text) = asked(&running.line());
+    running.say(&hex(&credentials::key(lab).sign(&text)));
+    credentials::ends(lab, running, "signer");
+}
+
+fn of_a_tls_signer(program: &Path, under: Under) {
+    let owned = KeyPair::generate().unwrap();
+    let (lab, certificate) = credentials::certified(&owned);
+    let mut running = credentials::start(&lab, program, under, "tls", &[("CERT", certificate)]);
+    let (scheme, message) = asked(&running.line());
+    assert_eq!(scheme, 0x0403);
+    running.say(&hex(&owned.sign(&message).unwrap()));
+    credentials::ends(&lab, running, "tls");
 }
 
 fn codes_with(flags: &[&str]) {

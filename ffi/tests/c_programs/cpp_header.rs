@@ -70,7 +70,18 @@ fn it_is_good_in_every_dialect() {
 /// Every function template is used by one of them.
 #[test]
 fn clang_takes_the_programs() {
-    let names = ["futures", "options", "callables", "manual", "c2d", "device", "module", "codes", "version"];
+    let names = [
+        "futures",
+        "options",
+        "credentials",
+        "callables",
+        "manual",
+        "c2d",
+        "device",
+        "module",
+        "codes",
+        "version",
+    ];
     let programs = names.map(|name| root().join(format!("tests/cpp/{name}.cpp")));
     match clang() {
         Some(clang) => checks(clang, &["-std=c++17"], &programs),
