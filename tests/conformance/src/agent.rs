@@ -44,14 +44,7 @@ impl Agent {
             output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         let input = child.stdin.take();
-        Ok(Self {
-            child,
-            input,
-            lines,
-            events: VecDeque::new(),
-            conversation: VecDeque::new(),
-            serial: 0,
-        })
+        Ok(Self { child, input, lines, events: VecDeque::new(), conversation: VecDeque::new(), serial: 0 })
     }
 
     /// A number that no client and no operation of this agent has had.

@@ -47,7 +47,9 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
         "request_timeout_ms" => config.set_request_timeout(ms(value)),
         "backoff_ms" => config.tuning.set_backoff(ms(&value[0]), ms(&value[1])),
         "slow_backoff_ms" => config.tuning.set_slow_backoff(ms(&value[0]), ms(&value[1])),
-        "queue_limits" => config.tuning.set_queue_limits(number(&value[0]) as usize, number(&value[1]) as usize),
+        "queue_limits" => {
+            config.tuning.set_queue_limits(number(&value[0]) as usize, number(&value[1]) as usize)
+        }
         "in_flight" => config.tuning.set_in_flight(number(value) as usize),
         "time_to_live_ms" => config.tuning.set_time_to_live(Some(ms(value))),
         "will" => config.set_will(&message(&value["message"])?, value["qos"].as_u64().unwrap_or(0) as u8),
@@ -75,6 +77,7 @@ pub(crate) fn message(told: &Value) -> Result<Message> {
 }
 
 fn bytes(digits: &str) -> Vec<u8> {
-    let pair = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let pair =
+        |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     digits.as_bytes().chunks(2).filter_map(pair).collect()
 }
