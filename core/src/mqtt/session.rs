@@ -137,11 +137,16 @@ impl<T> Session<T> {
         match publish.qos {
             _ if self.closed => Err(Error::closed()),
             QoS::ExactlyOnce => Err(Error::argument("qos", "publishing at QoS 2 is not offered")),
-            QoS::AtMostOnce if !matches!(self.state, State::Handshake | State::Up) => {
+            QoS::AtMostOnce if !self.takes_fleeting() => {
                 Err(Error::new(ErrorKind::State, "not connected; QoS 0 is not kept for a later connection"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether what is not kept for a later connection may still leave on this one.
+    fn takes_fleeting(&self) -> bool {
+        matches!(self.state, State::Handshake | State::Up | State::Draining(Drain::Everything))
     }
 
     /// Returns the packet id of the SUBSCRIBE. Kept until the SUBACK, as a message is.
