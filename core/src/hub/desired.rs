@@ -38,7 +38,7 @@ pub(super) enum Step {
 pub(super) struct Seen {
     /// The version that was delivered last, and the properties with it.
     known: Option<(u64, Object)>,
-    /// The newest version that a notification told of.
+    /// The newest version that a notification told of on this connection.
     announced: u64,
 }
 
@@ -50,17 +50,22 @@ impl fmt::Debug for Seen {
 }
 
 impl Seen {
+    /// A new connection: between it and the last the device may have been made anew.
+    pub(super) fn connected(&mut self) {
+        self.announced = 0;
+    }
+
     /// A notification came.
     ///
     /// # Errors
     /// Its body is no JSON object.
     pub(super) fn notified(&mut self, version: u64, body: &[u8]) -> Result<Step> {
+        self.announced = self.announced.max(version);
         let known = self.known.as_ref().map(|(version, _)| *version);
         if known.is_some_and(|known| version <= known) {
             return Ok(Step::Old);
         }
         let mut patch = json::object(body)?;
-        self.announced = self.announced.max(version);
         match &mut self.known {
             Some((known, document)) if version == *known + 1 => {
                 patch.remove("$version");
@@ -84,10 +89,7 @@ impl Seen {
         };
         let version = document.remove("$version").and_then(|version| version.as_u64());
         let version = version.ok_or_else(|| crate::Error::argument("json", "has no \"$version\""))?;
-        if !insists
-            && version < self.announced
-            && self.known.as_ref().is_none_or(|(known, _)| version >= *known)
-        {
+        if !insists && version < self.announced {
             // The answer was on its way when the next change was made.
             return Ok(Step::Gap);
         }
@@ -159,8 +161,30 @@ mod tests {
     fn a_device_that_was_made_anew_starts_again() {
         let mut seen = Seen::default();
         seen.read(&twin(9, json!({"a": 1})), false).unwrap();
+        seen.connected();
         assert_eq!(seen.read(&twin(1, json!({})), false), Ok(deliver(1, json!({"a": null}))));
         assert_eq!(seen.notified(2, br#"{"b":1}"#), Ok(deliver(2, json!({"b": 1}))));
+    }
+
+    #[test]
+    fn an_answer_does_not_take_back_a_change_that_overtook_it() {
+        let mut seen = Seen::default();
+        seen.read(&twin(4, json!({"a": 4})), false).unwrap();
+        seen.connected();
+        assert_eq!(seen.notified(5, br#"{"a":5}"#), Ok(deliver(5, json!({"a": 5}))));
+        assert_eq!(seen.read(&twin(4, json!({"a": 4})), false), Ok(Step::Gap));
+        assert_eq!(seen.read(&twin(5, json!({"a": 5})), false), Ok(Step::Old));
+    }
+
+    #[test]
+    fn a_device_that_was_made_anew_misses_no_change_either() {
+        let mut seen = Seen::default();
+        seen.read(&twin(8, json!({"a": 1})), false).unwrap();
+        assert_eq!(seen.notified(10, b"{}"), Ok(Step::Gap));
+        seen.connected();
+        assert_eq!(seen.notified(2, br#"{"b":2}"#), Ok(Step::Old));
+        assert_eq!(seen.read(&twin(1, json!({})), false), Ok(Step::Gap));
+        assert_eq!(seen.read(&twin(2, json!({"b": 2})), false), Ok(deliver(2, json!({"a": null, "b": 2}))));
     }
 
     #[test]

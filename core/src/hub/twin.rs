@@ -154,7 +154,8 @@ impl<T> Twin<T> {
         for waiting in &mut self.waiting {
             waiting.not_before = None;
         }
-        if self.seen.is_some() {
+        if let Some(seen) = &mut self.seen {
+            seen.connected();
             self.catch_up();
         }
     }
