@@ -56,6 +56,8 @@ impl fmt::Debug for TwinAnswer {
 pub enum Heard<T> {
     Answer(T, Result<TwinAnswer>),
     Desired(Desired),
+    /// For the log.
+    Trouble(String),
 }
 
 /// The twin of one client.
@@ -245,7 +247,6 @@ impl<T> Twin<T> {
         heard: &mut Vec<Heard<T>>,
     ) {
         let Some(n) = self.position(answer.rid) else {
-            log::debug!("an answer to a twin request that nobody waits for");
             return;
         };
         if is_transient(answer.status) {
@@ -275,14 +276,14 @@ impl<T> Twin<T> {
                 match self.seen.as_mut().map(|seen| seen.read(&document, insists)) {
                     Some(Ok(Step::Gap)) => self.catch_up_again(fruitless, true, now),
                     Some(Err(error)) => {
-                        log::warn!("desired properties that cannot be read: {error}");
+                        heard.push(unreadable(&error));
                         self.catch_up_again(fruitless, false, now);
                     }
                     step => self.take(step, heard),
                 }
             }
             (None, Kind::CatchUp { fruitless }, Err(error)) => {
-                log::warn!("the twin could not be read: {error}");
+                heard.push(Heard::Trouble(format!("the twin could not be read: {error}")));
                 self.catch_up_again(fruitless, false, now);
             }
             _ => {}
@@ -324,7 +325,7 @@ impl<T> Twin<T> {
         match step {
             Some(Ok(Step::Deliver(desired))) => heard.push(Heard::Desired(desired)),
             Some(Ok(Step::Gap)) => self.catch_up(),
-            Some(Err(error)) => log::warn!("desired properties that cannot be read: {error}"),
+            Some(Err(error)) => heard.push(unreadable(&error)),
             Some(Ok(Step::Old)) | None => {}
         }
     }
@@ -371,6 +372,10 @@ impl<T> Twin<T> {
         self.seen = None;
         self.give_up(heard, |_| Some(Error::closed()));
     }
+}
+
+fn unreadable<T>(error: &Error) -> Heard<T> {
+    Heard::Trouble(format!("desired properties that cannot be read: {error}"))
 }
 
 /// The wait after so many failures in a row.

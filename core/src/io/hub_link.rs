@@ -4,7 +4,7 @@
 //! Its lock is taken before that of the session, never after.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -128,7 +128,7 @@ impl HubLink {
         let Talk { twin, heard, .. } = &mut *talk;
         twin.disconnected(heard);
         lock(session).expect(false);
-        talk.tell(jobs);
+        tell(talk, jobs);
     }
 
     /// Completes what waits with `Closed`; nothing is accepted afterwards.
@@ -137,7 +137,7 @@ impl HubLink {
         talk.closed = true;
         let Talk { twin, heard, .. } = &mut *talk;
         twin.close(heard);
-        talk.tell(jobs);
+        tell(talk, jobs);
     }
 
     pub(super) fn timer(&self, session: &Session, now: Instant, jobs: &mut VecDeque<Job>) {
@@ -146,7 +146,7 @@ impl HubLink {
         if twin.is_kept_back() || twin.deadline().is_some_and(|deadline| now >= deadline) {
             twin.timer(now, heard);
             talk.flush(session, now);
-            talk.tell(jobs);
+            tell(talk, jobs);
         }
     }
 
@@ -172,7 +172,7 @@ impl HubLink {
                 let mut talk = lock(&self.talk);
                 let received = talk.hear(service, &message, now);
                 talk.flush(session, now);
-                talk.tell(jobs);
+                tell(talk, jobs);
                 received
             }
         };
@@ -220,13 +220,18 @@ impl Talk {
         // A goodbye for good does not wait for what the library itself has asked.
         session.expect(if closing { !self.twin.is_empty() } else { self.twin.expects() });
     }
+}
 
-    /// Turns what was heard into work for the application.
-    fn tell(&mut self, jobs: &mut VecDeque<Job>) {
-        jobs.extend(self.heard.drain(..).map(|heard| match heard {
-            Heard::Answer(done, result) => Job::Done(done, result.map(Answer::from)),
-            Heard::Desired(desired) => Job::Received(Received::Desired(desired)),
-        }));
+/// Turns what was heard into work for the application. A log may call the client: nothing is locked then.
+fn tell(mut talk: MutexGuard<'_, Talk>, jobs: &mut VecDeque<Job>) {
+    let heard = std::mem::take(&mut talk.heard);
+    drop(talk);
+    for heard in heard {
+        match heard {
+            Heard::Answer(done, result) => jobs.push_back(Job::Done(done, result.map(Answer::from))),
+            Heard::Desired(desired) => jobs.push_back(Job::Received(Received::Desired(desired))),
+            Heard::Trouble(text) => log::warn!("{text}"),
+        }
     }
 }
 

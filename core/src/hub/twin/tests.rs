@@ -66,6 +66,7 @@ impl Lab {
                 }
                 Heard::Answer(tag, Ok(TwinAnswer::Reported(version))) => format!("{tag}: {version:?}"),
                 Heard::Answer(tag, Err(error)) => format!("{tag}: {:?}", error.kind()),
+                Heard::Trouble(_) => "trouble".to_owned(),
                 Heard::Desired(desired) => {
                     format!("{}: {}", desired.version, String::from_utf8_lossy(&desired.patch))
                 }
@@ -323,7 +324,7 @@ fn a_catch_up_that_failed_is_asked_again_ever_more_slowly() {
     lab.reconnect();
     assert_eq!(lab.sent(), ["GET 5"], "another connection, another hub");
     lab.answer(5, 200, &document(1, 1));
-    assert_eq!(lab.said(), [r#"1: {"key":1}"#]);
+    assert_eq!(lab.said(), ["trouble", "trouble", "trouble", "trouble", r#"1: {"key":1}"#]);
 }
 
 #[test]
