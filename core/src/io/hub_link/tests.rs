@@ -86,3 +86,108 @@ fn a_goodbye_waits_for_the_requests_of_the_application_alone() {
     lab.link.timer(&lab.session, lab.now + Duration::from_secs(61), &mut lab.jobs);
     assert_eq!(lab.written(), DISCONNECT);
 }
+
+/// What a hub out of its mind may send, and an application may ask, in any order: each request ends
+/// once, and no time that has come is left standing.
+#[test]
+fn each_request_ends_once_whatever_the_hub_says() {
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut lab = Lab::new();
+        let mut asked = 0;
+        let (sender, ends) = mpsc::channel();
+        let salt = salt(&mut lab);
+        for _ in 0..rng.usize(1..200) {
+            let done = || {
+                let sender = sender.clone();
+                Completion::new(move |_| sender.send(()).unwrap_or_default())
+            };
+            match rng.u32(0..12) {
+                0 => asked += usize::from(lab.link.twin_get(&lab.session, done()).is_ok()),
+                1 | 2 => {
+                    asked += usize::from(lab.link.twin_patch(&lab.session, "{}".into(), done()).is_ok());
+                }
+                3 => lab.link.watch(&lab.session, rng.bool()),
+                4 => lab.now += Duration::from_millis(rng.u64(0..20_000)),
+                5 => {
+                    lock(&lab.session).stop();
+                    lab.link.disconnected(&lab.session, &mut lab.jobs);
+                    if rng.bool() {
+                        lab.up();
+                    }
+                }
+                6 => lock(&lab.session).disconnect(if rng.bool() {
+                    Drain::InFlight
+                } else {
+                    Drain::Everything
+                }),
+                7 => {
+                    let request = MethodRequest(rng.u64(0..3));
+                    let _ = lab.link.respond(&lab.session, request, rng.u16(..), b"{}");
+                }
+                _ => lab.rave(&mut rng, &salt),
+            }
+            lab.link.timer(&lab.session, lab.now, &mut lab.jobs);
+            assert!(lab.link.deadline().is_none_or(|deadline| deadline > lab.now), "{seed}");
+            lab.written();
+            for job in lab.jobs.drain(..) {
+                if let Job::Done(done, result) = job {
+                    done.complete(result);
+                }
+            }
+        }
+        lab.link.close(&mut lab.jobs);
+        lab.jobs.clear();
+        drop(sender);
+        assert_eq!(asked, ends.iter().count(), "{seed}");
+    }
+}
+
+/// The salt of the requests.
+fn salt(lab: &mut Lab) -> String {
+    drop(lab.get());
+    let written = String::from_utf8_lossy(&lab.written()).into_owned();
+    written.split_once("$rid=").unwrap().1[..8].to_owned()
+}
+
+impl Lab {
+    fn up(&mut self) {
+        let connect = Connect { client_id: "d".into(), ..Connect::default() };
+        lock(&self.session).start(&connect, self.now).unwrap();
+        self.written();
+        self.hears(&[0x20, 2, 0, 0]);
+        self.link.connected(&self.session, self.now);
+    }
+
+    fn rave(&mut self, rng: &mut fastrand::Rng, salt: &str) {
+        const STATUSES: [u16; 8] = [200, 204, 400, 404, 429, 500, 0, 65_535];
+        const VERSIONS: [u64; 7] = [0, 1, 2, 3, 4, u64::MAX - 1, u64::MAX];
+        const NOTHING: [&str; 5] = ["", "{", "[]", "{\"desired\":{}}", "{\"desired\":{\"$version\":-1}}"];
+        let version = VERSIONS[rng.usize(0..VERSIONS.len())];
+        let rid = format!("{salt}-{:x}", rng.u64(0..12));
+        let topic = match rng.u32(0..5) {
+            0 => format!("$iothub/twin/PATCH/properties/desired/?$version={version}"),
+            1 => format!("$iothub/methods/POST/{}/?$rid={}", rng.u8(..), rng.u8(..)),
+            2 => format!("$iothub/{}", rng.alphabetic()),
+            _ => {
+                let status = STATUSES[rng.usize(0..STATUSES.len())];
+                format!("$iothub/twin/res/{status}/?$rid={rid}&$version={version}&retry-after={}", rng.u8(..))
+            }
+        };
+        let payload = match rng.u32(0..3) {
+            0 => NOTHING[rng.usize(0..NOTHING.len())].to_owned(),
+            1 => format!("{{\"a\":{},\"$version\":{version}}}", rng.u8(..)),
+            _ => format!("{{\"desired\":{{\"a\":{},\"$version\":{version}}},\"reported\":{{}}}}", rng.u8(..)),
+        };
+        let message = mqtt::Message {
+            topic,
+            payload: payload.into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            dup: rng.bool(),
+            id: 0,
+            delivery: None,
+        };
+        self.link.hear(message, &self.session, self.now, &mut self.jobs);
+    }
+}
