@@ -127,3 +127,31 @@ fn after_the_end_close_is_refused_at_once() {
     let refusal = refusals.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!(refusal, (ErrorKind::Closed, ErrorKind::Closed));
 }
+
+/// What the options hold goes with the client, not with the last alarm that it had set.
+#[test]
+fn a_client_that_has_ended_leaves_nothing_behind() {
+    let (sender, left) = mpsc::channel::<()>();
+    let (failed, failure) = mpsc::channel();
+    let mut config = config();
+    config.set_sas_signer(Arc::new(move |_| {
+        let _kept = &sender;
+        Err(Error::new(ErrorKind::Auth, "on purpose"))
+    }));
+    let client = DeviceClient::threaded(config).unwrap();
+    client.connect_with(Completion::new(move |result| failed.send(result.is_err()).unwrap())).unwrap();
+    assert_eq!(failure.recv(), Ok(true));
+    client.free();
+    drop(client);
+    let end = left.recv_timeout(Duration::from_secs(10));
+    assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_driver_returns_once_its_client_has_ended() {
+    let (client, mut driver) = DeviceClient::driven(config()).unwrap();
+    client.close_with(Duration::from_secs(10), Completion::ignored()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let run = async { tokio::time::timeout(Duration::from_secs(10), driver.run()).await };
+    assert!(runtime.block_on(run).is_ok());
+}

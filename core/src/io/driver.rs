@@ -57,6 +57,10 @@ impl Driver {
         while !self.connection.has_ended() {
             let more = self.connection.turn(readable, Instant::now());
             self.shared.strand.run_unless_pooled();
+            if self.connection.has_ended() {
+                // Nothing would end the wait but an alarm that was set before, if there is one.
+                break;
+            }
             readable = if more {
                 // Others on this thread have their turn in between.
                 tokio::task::yield_now().await;
