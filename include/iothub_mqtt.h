@@ -641,7 +641,8 @@ uint32_t iothub_version(void);
 /**
  * Sends the library's log to fn, for the whole process, in place of what was set before: level 0
  * nothing, 1 errors, 2 warnings, 3 info, 4 debug, 5 everything. Without this call nothing is logged.
- * Keys, tokens and payloads are never logged at any level. What fn itself causes is not logged.
+ * Keys, tokens and payloads are never logged at any level. What fn itself causes is not logged. fn may call
+ * the library, but must not free a client: threads that this waits for may be inside of fn.
  * free_fn of the receiver before runs when its last call, perhaps on another thread, has returned.
  *
  * IOTHUB_E_ARGUMENT: level is not 0 to 5, or fn is NULL while level is not 0.
