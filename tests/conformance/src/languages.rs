@@ -46,7 +46,7 @@ impl Language {
             Self::Rust => (cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]), None),
             Self::C => (c_agent(), Some("threaded")),
             Self::CManual => (c_agent(), Some("manual")),
-            Self::Cpp => (compile("cpp", "c++", &["agent.cpp"], &["-std=c++17", "-I", "bindings/cpp"], &[]), None),
+            Self::Cpp => (compile("cpp", "c++", &["agent.cpp", "codec.cpp"], &["-std=c++17", "-I", "bindings/cpp"], &[]), None),
         };
         Program { language, path, argument }
     }
