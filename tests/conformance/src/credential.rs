@@ -1,5 +1,6 @@
 //! What a client proves itself with: words of the scenarios, made into options.
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,11 +39,12 @@ pub(crate) fn thumbprint() -> &'static str {
     &known().thumbprint
 }
 
-/// Adds the options that `identity` proves itself with in this way.
+/// Adds the options that `identity` proves itself with in this way; files go to `folder`.
 pub(crate) fn give(
     hub: &Hub,
     identity: &str,
     way: &str,
+    folder: &Path,
     options: &mut Map<String, Value>,
 ) -> Result<(), String> {
     let string = |id: &str| hub.connection_string(id).ok_or_else(|| format!("{id} is not registered"));
@@ -70,6 +72,15 @@ pub(crate) fn give(
                 &another
             };
             set("x509", json!([chosen.pem, chosen.key_pem]));
+            set("connection_string", string(identity)?.into())
+        }
+        "x509_files" => {
+            let certificate = known();
+            let write = |name: &str, text: &str| {
+                let path = folder.join(name);
+                std::fs::write(&path, text).map(|()| path.display().to_string()).map_err(|error| error.to_string())
+            };
+            set("x509_files", json!([write("cert", &certificate.pem)?, write("key", &certificate.key_pem)?]));
             set("connection_string", string(identity)?.into())
         }
         "token" => {

@@ -122,6 +122,39 @@ static iothub_status_t set_will(iothub_options_t *options, const json_t *will)
     return status;
 }
 
+/* Gives its tokens one after the other, and the last one from then on. Never called twice at a time. */
+struct source {
+    json_t *tokens;
+    size_t next;
+};
+
+static iothub_status_t next_token(char *token, size_t *len, void *user_data)
+{
+    struct source *source = user_data;
+    const json_t *value = json_array_get(source->tokens, source->next);
+    if (source->next + 1 < json_array_size(source->tokens))
+        source->next++;
+    if (json_string_length(value) > *len)
+        return IOTHUB_E_TOO_LARGE;
+    *len = json_string_length(value);
+    memcpy(token, json_string_value(value), *len);
+    return IOTHUB_OK;
+}
+
+static void free_source(void *user_data)
+{
+    struct source *source = user_data;
+    json_decref(source->tokens);
+    free(source);
+}
+
+static iothub_status_t set_token_source(iothub_options_t *options, const json_t *tokens)
+{
+    struct source *source = calloc(1, sizeof *source);
+    source->tokens = json_deep_copy(tokens);
+    return iothub_options_set_sas_token_source(options, next_token, source, free_source);
+}
+
 static iothub_status_t set_option(iothub_options_t *options, const char *name, const json_t *value)
 {
     const json_t *first = json_array_get(value, 0), *second = json_array_get(value, 1);
@@ -138,6 +171,10 @@ static iothub_status_t set_option(iothub_options_t *options, const char *name, c
         return iothub_options_set_sas_key(options, text);
     if (IS("sas_token"))
         return iothub_options_set_sas_token(options, text);
+    if (IS("sas_token_source"))
+        return set_token_source(options, value);
+    if (IS("x509_files"))
+        return iothub_options_set_x509_files(options, text, text2);
     if (IS("sas_life_s"))
         return iothub_options_set_sas_life_s(options, (uint32_t)n);
     if (IS("x509"))

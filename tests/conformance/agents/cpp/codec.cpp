@@ -1,9 +1,14 @@
 #include "codec.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <iostream>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace agent {
 namespace {
@@ -44,6 +49,20 @@ bool is_text(std::string_view bytes) {
   }
 }
 
+/// Gives its tokens one after the other, and the last one from then on.
+class Tokens {
+ public:
+  explicit Tokens(const Json &tokens) : tokens_(tokens.get<std::vector<std::string>>()) {}
+  std::optional<std::string> operator()() const {
+    const auto n = next_->fetch_add(1);
+    return tokens_[std::min(n, tokens_.size() - 1)];
+  }
+
+ private:
+  std::vector<std::string> tokens_;
+  std::shared_ptr<std::atomic<std::size_t>> next_ = std::make_shared<std::atomic<std::size_t>>(0);
+};
+
 void set_option(iothub::Options &options, const std::string &name, const Json &value) {
   using std::chrono::milliseconds;
   using std::chrono::seconds;
@@ -58,6 +77,8 @@ void set_option(iothub::Options &options, const std::string &name, const Json &v
   }
   if (name == "sas_key") return options.set_sas_key(text(value));
   if (name == "sas_token") return options.set_sas_token(text(value));
+  if (name == "sas_token_source") return options.set_sas_token_source(Tokens(value));
+  if (name == "x509_files") return options.set_x509_files(text(value[0]), text(value[1]));
   if (name == "sas_life_s") return options.set_sas_life(s(value));
   if (name == "x509") return options.set_x509(text(value[0]), text(value[1]));
   if (name == "trusted_roots") return options.set_trusted_roots(text(value));

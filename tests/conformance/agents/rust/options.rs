@@ -1,8 +1,12 @@
 //! What the agent is told: options of a client, and messages.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use iothub_mqtt::hub::Message;
+
+use iothub_mqtt::hub::{Message, TokenSource};
 use iothub_mqtt::{Config, Error, Result, Transport};
 use serde_json::Value;
 
@@ -24,6 +28,11 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
         "identity" => config.set_identity(&text(&value[0]), &text(&value[1]), value[2].as_str()),
         "sas_key" => config.set_sas_key(&text(value)),
         "sas_token" => config.set_sas_token(&text(value)),
+        "sas_token_source" => {
+            config.set_sas_token_source(token_source(value));
+            Ok(())
+        }
+        "x509_files" => config.set_x509_files(Path::new(&text(&value[0])), Path::new(&text(&value[1]))),
         "sas_life_s" => config.set_sas_life(Duration::from_secs(number(value))),
         "x509" => config.set_x509(text(&value[0]).as_bytes(), text(&value[1]).as_bytes()),
         "trusted_roots" => config.tuning.set_trusted_roots(text(value).as_bytes()),
@@ -54,6 +63,17 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
         "model_id" => config.set_model_id(&text(value)),
         other => Err(super::unknown(other)),
     }
+}
+
+/// Gives these tokens one after the other, and the last one from then on.
+fn token_source(tokens: &Value) -> TokenSource {
+    let tokens: Vec<String> =
+        tokens.as_array().into_iter().flatten().map(|token| token.as_str().unwrap_or_default().to_owned()).collect();
+    let next = AtomicUsize::new(0);
+    Arc::new(move || {
+        let n = next.fetch_add(1, Ordering::Relaxed).min(tokens.len() - 1);
+        Ok(tokens[n].clone())
+    })
 }
 
 /// A message with its fields and properties.
