@@ -1,7 +1,8 @@
 //! What a client proves itself with: words of the scenarios, made into options.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use iothub_emulator::Hub;
@@ -10,6 +11,8 @@ use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::matching;
 
 struct Certificate {
     pem: String,
@@ -74,11 +77,20 @@ pub(crate) fn give(
             set("x509", json!([chosen.pem, chosen.key_pem]));
             set("connection_string", string(identity)?.into())
         }
+        "signer" => {
+            let key = parse(&string(identity)?)?.shared_access_key.unwrap_or_default();
+            let label = format!("{} {identity}", hub.name());
+            keys().lock().unwrap().insert(label.clone(), key);
+            set("identity", identity_of(hub, identity));
+            set("sas_signer", label.into())
+        }
         "x509_files" => {
             let certificate = known();
             let write = |name: &str, text: &str| {
                 let path = folder.join(name);
-                std::fs::write(&path, text).map(|()| path.display().to_string()).map_err(|error| error.to_string())
+                std::fs::write(&path, text)
+                    .map(|()| path.display().to_string())
+                    .map_err(|error| error.to_string())
             };
             set("x509_files", json!([write("cert", &certificate.pem)?, write("key", &certificate.key_pem)?]));
             set("connection_string", string(identity)?.into())
@@ -104,6 +116,19 @@ pub(crate) fn give(
         other => return Err(format!("there is no credential {other:?}")),
     };
     Ok(())
+}
+
+/// The keys that agents may have things signed with, by what their options call them.
+fn keys() -> &'static Mutex<HashMap<String, String>> {
+    static KEYS: OnceLock<Mutex<HashMap<String, String>>> = OnceLock::new();
+    KEYS.get_or_init(Mutex::default)
+}
+
+/// The signature that an agent asks for.
+pub(crate) fn sign(question: &Value) -> Option<String> {
+    let key = keys().lock().unwrap().get(question["key"].as_str()?).cloned()?;
+    let data = matching::from_hex(question["data"].as_str()?).ok()?;
+    Some(matching::to_hex(&SharedAccessKey::from_base64(&key).ok()?.sign(&data)))
 }
 
 fn parse(text: &str) -> Result<ConnectionString, String> {

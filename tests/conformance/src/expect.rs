@@ -151,7 +151,12 @@ impl Player<'_> {
         }
     }
 
-    fn sees_message(&mut self, client: &str, what: &str, expected: &Map<String, Value>) -> Result<(), String> {
+    fn sees_message(
+        &mut self,
+        client: &str,
+        what: &str,
+        expected: &Map<String, Value>,
+    ) -> Result<(), String> {
         let kind = Kind::named(what).ok_or_else(|| format!("nobody sees {what:?}"))?;
         loop {
             let event = self.wait(what, |log| log.next(client, kind))?;

@@ -46,7 +46,16 @@ impl Language {
             Self::Rust => (cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]), None),
             Self::C => (c_agent(), Some("threaded")),
             Self::CManual => (c_agent(), Some("manual")),
-            Self::Cpp => (compile("cpp", "c++", &["agent.cpp", "codec.cpp"], &["-std=c++17", "-I", "bindings/cpp"], &[]), None),
+            Self::Cpp => (
+                compile(
+                    "cpp",
+                    "c++",
+                    &["agent.cpp", "codec.cpp"],
+                    &["-std=c++17", "-I", "bindings/cpp"],
+                    &[],
+                ),
+                None,
+            ),
         };
         Program { language, path, argument }
     }
@@ -78,7 +87,9 @@ fn cargo(artefact: &str, what: &[&str]) -> PathBuf {
     }
     // What the outer cargo says of this package would have others built anew.
     for (name, _) in std::env::vars_os() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|own| name.to_string_lossy().starts_with(own))
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
+            .iter()
+            .any(|own| name.to_string_lossy().starts_with(own))
         {
             cargo.env_remove(name);
         }
@@ -91,7 +102,9 @@ fn cargo(artefact: &str, what: &[&str]) -> PathBuf {
 fn c_agent() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let flags = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"];
-    PROGRAM.get_or_init(|| compile("c", "cc", &["agent.c", "codec.c"], &flags, &["-ljansson"])).clone()
+    PROGRAM
+        .get_or_init(|| compile("c", "cc", &["agent.c", "codec.c", "vault.c"], &flags, &["-ljansson"]))
+        .clone()
 }
 
 /// Compiles an agent against the shared library.
@@ -101,7 +114,9 @@ fn compile(folder: &str, compiler: &str, sources: &[&str], flags: &[&str], libra
     let variable = if folder == "c" { "CC" } else { "CXX" };
     let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| compiler.into()));
     command.current_dir(root()).args(flags).args(["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread"]);
-    command.arg("-Iinclude").args(sources.iter().map(|source| format!("tests/conformance/agents/{folder}/{source}")));
+    command
+        .arg("-Iinclude")
+        .args(sources.iter().map(|source| format!("tests/conformance/agents/{folder}/{source}")));
     command.arg("-o").arg(&program);
     command.arg("-L").arg(profile()).arg("-liothub_mqtt").args(libraries);
     assert!(command.status().unwrap().success(), "{command:?}");

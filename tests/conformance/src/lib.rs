@@ -22,6 +22,9 @@ use std::process::ExitCode;
 
 pub use arguments::Arguments;
 
+use languages::Program;
+use scenario::Scenario;
+
 /// Runs what the arguments choose, and prints the matrix.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let scenarios = match scenario::load() {
@@ -44,16 +47,30 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let programs: Vec<_> = languages.into_iter().map(languages::Language::build).collect();
-    let results = schedule::play_all(&scenarios, &programs, arguments);
-    if report::print(&scenarios, &programs, &results, arguments) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if play(&scenarios, &programs, arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The whole suite under `cargo test`, whose flags mean nothing here but a filter by name.
+fn play(scenarios: &[Scenario], programs: &[Program], arguments: &Arguments) -> bool {
+    let results = schedule::play_all(scenarios, programs, arguments);
+    report::print(scenarios, programs, &results, arguments)
+}
+
+/// The whole suite under `cargo test`, whose flags mean nothing here but a filter by name: all in every
+/// language, and then beneath each kind of fault in one of them, or in all where IOTHUB_SOAK is set.
 pub fn test() -> ExitCode {
-    let filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    run(&Arguments { scenario: filters.collect(), ..Arguments::default() })
+    let filters: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if !filters.is_empty() {
+        return run(&Arguments { scenario: filters, ..Arguments::default() });
+    }
+    let scenarios = scenario::load().unwrap();
+    let programs: Vec<_> = languages::chosen(&[]).into_iter().map(languages::Language::build).collect();
+    let soak = std::env::var_os("IOTHUB_SOAK").is_some();
+    let mut well = play(&scenarios, &programs, &Arguments::default());
+    for (n, kind) in storm::KINDS.iter().enumerate() {
+        let arguments = Arguments { fault: Some((*kind).to_owned()), brief: true, ..Arguments::default() };
+        let n = n % programs.len();
+        let some = if soak { &programs[..] } else { &programs[n..=n] };
+        well &= play(&scenarios, some, &arguments);
+    }
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -6,9 +6,27 @@ use serde_json::Value;
 
 /// The status words of every language: the names of the C codes without their prefix.
 const STATUS: [&str; 21] = [
-    "OK", "INTERNAL", "ARGUMENT", "STATE", "CLOSED", "FORKED", "FULL", "TIMEOUT", "NOT_FOUND", "UNSUPPORTED",
-    "EXPIRED", "DROPPED", "NETWORK", "TLS", "AUTH", "PROTOCOL", "THROTTLED", "TOO_LARGE", "PRECONDITION",
-    "REJECTED", "UNKNOWN",
+    "OK",
+    "INTERNAL",
+    "ARGUMENT",
+    "STATE",
+    "CLOSED",
+    "FORKED",
+    "FULL",
+    "TIMEOUT",
+    "NOT_FOUND",
+    "UNSUPPORTED",
+    "EXPIRED",
+    "DROPPED",
+    "NETWORK",
+    "TLS",
+    "AUTH",
+    "PROTOCOL",
+    "THROTTLED",
+    "TOO_LARGE",
+    "PRECONDITION",
+    "REJECTED",
+    "UNKNOWN",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 /// A value of a scenario that is JSON: as it is, or written as text, which can say null.
 pub(crate) fn json(value: &Value) -> Result<Value, String> {
     match value {
-        Value::String(text) => serde_json::from_str(text).map_err(|error| format!("{text:?} is no JSON: {error}")),
+        Value::String(text) => {
+            serde_json::from_str(text).map_err(|error| format!("{text:?} is no JSON: {error}"))
+        }
         other => Ok(other.clone()),
     }
 }
@@ -65,7 +67,8 @@ pub(crate) fn show(body: &[u8]) -> String {
 
 pub(crate) fn from_hex(digits: &str) -> Result<Vec<u8>, String> {
     let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let byte =
+        |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     pairs.map(|pair| byte(pair).ok_or_else(|| format!("{digits:?} are no hexadecimal digits"))).collect()
 }
 

@@ -78,10 +78,9 @@ pub(crate) fn play(
         None => None,
     };
     let played = scenario.steps.iter().enumerate().try_for_each(|(number, step)| {
-        player.step(step).map_err(|reason| Failure {
-            step: format!("step {}: {}", number + 1, step.text),
-            reason,
-        })
+        player
+            .step(step)
+            .map_err(|reason| Failure { step: format!("step {}: {}", number + 1, step.text), reason })
     });
     let faults = storm.map_or(0, Storm::end);
     played?;
@@ -243,7 +242,9 @@ impl Player<'_> {
             (Answer::Error { status, detail }, _) => Err(format!("refused: {status}: {detail}")),
             (Answer::Ok(_), Some(expected)) => Err(format!("accepted; {expected} was expected")),
             (Answer::Ok(told), None) => match gives {
-                Some(gives) if !matching::contains(told, &matching::json(gives)?) => Err(format!("gives {told}")),
+                Some(gives) if !matching::contains(told, &matching::json(gives)?) => {
+                    Err(format!("gives {told}"))
+                }
                 _ => Ok(()),
             },
         }
@@ -293,7 +294,8 @@ impl Player<'_> {
         for (name, value) in arguments {
             match (name.as_str(), &value) {
                 ("delivery" | "request", Value::String(known)) => {
-                    let number = self.numbers.get(known).ok_or_else(|| format!("nothing is called {known:?}"))?;
+                    let number =
+                        self.numbers.get(known).ok_or_else(|| format!("nothing is called {known:?}"))?;
                     command.insert(name, (*number).into());
                 }
                 ("size", size) => {

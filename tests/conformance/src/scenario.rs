@@ -123,8 +123,7 @@ pub(crate) fn load() -> Result<Vec<Scenario>, String> {
     paths.sort();
     let mut scenarios = Vec::new();
     for path in paths {
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let subject = path.file_stem().unwrap_or_default().to_string_lossy();
         scenarios.extend(parse(&subject, &text).map_err(|error| format!("{}: {error}", path.display()))?);
     }
@@ -191,7 +190,10 @@ mod tests {
             ("[a]\nshows = \"\"\nsteps = []\nstep = 1", "step"),
             ("[a]\nshows = \"\"\nsteps = [{ devise = \"send\" }]", "names none"),
             ("[a]\nshows = \"\"\nsteps = [{ device = \"dance\" }]", "dance"),
-            ("[a]\nshows = \"\"\nsteps = [{ device = \"connect\" }, { device = \"send\", bdoy = \"\" }]", "step 2"),
+            (
+                "[a]\nshows = \"\"\nsteps = [{ device = \"connect\" }, { device = \"send\", bdoy = \"\" }]",
+                "step 2",
+            ),
         ] {
             let error = parse("x", text).unwrap_err();
             assert!(error.contains(part), "{error}");

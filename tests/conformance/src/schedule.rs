@@ -14,7 +14,10 @@ use crate::storm;
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     Passed,
-    Failed { failure: Failure, conversation: Vec<String> },
+    Failed {
+        failure: Failure,
+        conversation: Vec<String>,
+    },
     /// It has to wait for something.
     Pending(String),
     /// It has faults of its own.
@@ -45,7 +48,9 @@ pub(crate) fn play_all(scenarios: &[Scenario], programs: &[Program], arguments: 
     let seed = fault.map(|_| arguments.seed.unwrap_or_else(|| fastrand::u64(..)));
     let times = arguments.times.unwrap_or(1);
     let mut work: Vec<(usize, usize)> = (0..times)
-        .flat_map(|_| (0..scenarios.len()).flat_map(|scenario| (0..programs.len()).map(move |p| (scenario, p))))
+        .flat_map(|_| {
+            (0..scenarios.len()).flat_map(|scenario| (0..programs.len()).map(move |p| (scenario, p)))
+        })
         .collect();
     // Begun first, they end with the others.
     work.sort_by_key(|(scenario, _)| !scenarios[*scenario].slow);

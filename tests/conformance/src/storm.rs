@@ -9,7 +9,15 @@ use iothub_emulator::{Fault, Hub};
 
 /// The kinds that may come at any time. Each is something that a device in the field has to live with.
 pub(crate) const KINDS: [&str; 10] = [
-    "drop", "lose_session", "delay", "slow_reader", "half_open", "throttle", "truncate", "corrupt", "expire",
+    "drop",
+    "lose_session",
+    "delay",
+    "slow_reader",
+    "half_open",
+    "throttle",
+    "truncate",
+    "corrupt",
+    "expire",
     "take_over",
 ];
 

@@ -44,8 +44,7 @@ impl World {
         };
         let (hub, events) = Hub::start_recorded(options.clone()).map_err(|error| error.to_string())?;
         // The ports to come back to.
-        let options =
-            Options { mqtt_port: hub.mqtt_port(), https_port: hub.https_port(), ..options };
+        let options = Options { mqtt_port: hub.mqtt_port(), https_port: hub.https_port(), ..options };
         let log = HubLog::new(events);
         Ok(Self { options, hub: Some(Arc::new(hub)), log, proxy: None, certs })
     }
@@ -60,8 +59,7 @@ impl World {
     }
 
     pub(crate) fn start_hub(&mut self) -> Result<(), String> {
-        let (hub, events) =
-            Hub::start_recorded(self.options.clone()).map_err(|error| error.to_string())?;
+        let (hub, events) = Hub::start_recorded(self.options.clone()).map_err(|error| error.to_string())?;
         self.hub = Some(Arc::new(hub));
         self.log.listen_to(events);
         Ok(())
@@ -135,5 +133,4 @@ impl World {
     fn proxy(&mut self) -> &HttpProxy {
         self.proxy.get_or_insert_with(HttpProxy::start)
     }
-
 }

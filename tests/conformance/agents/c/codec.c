@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vault.h"
+
 const char *text_of(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
@@ -55,16 +57,32 @@ static int digit(char c)
     return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
+size_t from_hex(const char *digits, char *out, size_t len)
+{
+    size_t count = 0;
+    for (; count < len && digits[2 * count] && digits[2 * count + 1]; count++)
+        out[count] = (char)(digit(digits[2 * count]) << 4 | digit(digits[2 * count + 1]));
+    return count;
+}
+
+char *to_hex(const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    char *digits = malloc(2 * len + 1);
+    digits[0] = '\0';
+    for (size_t i = 0; i < len; i++)
+        sprintf(digits + 2 * i, "%02x", bytes[i]);
+    return digits;
+}
+
 iothub_status_t message_of(const json_t *object, iothub_message_t **out)
 {
     const json_t *body = json_object_get(object, "body");
     const char *hex = text_of(object, "body_hex");
     iothub_status_t status;
     if (hex) {
-        size_t len = strlen(hex) / 2;
-        char *bytes = malloc(len + 1);
-        for (size_t i = 0; i < len; i++)
-            bytes[i] = (char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+        char *bytes = malloc(strlen(hex) + 1);
+        size_t len = from_hex(hex, bytes, strlen(hex) / 2);
         status = iothub_message_new(bytes, len, out);
         free(bytes);
     } else {
@@ -92,9 +110,7 @@ void describe(json_t *told, const iothub_message_t *message)
     if (body) {
         json_object_set_new(told, "body", body);
     } else {
-        char *hex = malloc(2 * len + 1);
-        for (size_t i = 0; i < len; i++)
-            sprintf(hex + 2 * i, "%02x", (unsigned char)data[i]);
+        char *hex = to_hex(data, len);
         json_object_set_new(told, "body_hex", json_string(hex));
         free(hex);
     }
@@ -171,6 +187,8 @@ static iothub_status_t set_option(iothub_options_t *options, const char *name, c
         return iothub_options_set_sas_key(options, text);
     if (IS("sas_token"))
         return iothub_options_set_sas_token(options, text);
+    if (IS("sas_signer"))
+        return set_signer(options, text);
     if (IS("sas_token_source"))
         return set_token_source(options, value);
     if (IS("x509_files"))

@@ -9,6 +9,7 @@
 #include <iothub_mqtt.hpp>
 
 #include "codec.hpp"
+#include "vault.hpp"
 
 namespace {
 
@@ -180,6 +181,10 @@ int main() {
   bool more = true;
   while (more && std::getline(std::cin, line)) {
     const Json command = Json::parse(line);
+    if (command.at("do") == "signed") {
+      agent::Vault::signed_(command);
+      continue;
+    }
     more = command.at("do") != "end";
     try {
       say({{"ok", obey(command)}});

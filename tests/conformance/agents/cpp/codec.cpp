@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "vault.hpp"
+
 namespace agent {
 namespace {
 
@@ -23,22 +25,6 @@ constexpr std::pair<const char *, Field> fields[] = {
     {"to", Field::to},                       {"expiry", Field::expiry},
     {"interface_id", Field::interface_id},
 };
-
-std::string from_hex(const std::string &digits) {
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
-    bytes.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
-  return bytes;
-}
-
-std::string to_hex(std::string_view bytes) {
-  std::string digits;
-  for (unsigned char byte : bytes) {
-    digits.push_back("0123456789abcdef"[byte >> 4]);
-    digits.push_back("0123456789abcdef"[byte & 15]);
-  }
-  return digits;
-}
 
 bool is_text(std::string_view bytes) {
   try {
@@ -77,6 +63,10 @@ void set_option(iothub::Options &options, const std::string &name, const Json &v
   }
   if (name == "sas_key") return options.set_sas_key(text(value));
   if (name == "sas_token") return options.set_sas_token(text(value));
+  if (name == "sas_signer")
+    return options.set_sas_signer([key = text(value)](std::string_view data) -> std::optional<std::string> {
+      return Vault::sign(key, data);
+    });
   if (name == "sas_token_source") return options.set_sas_token_source(Tokens(value));
   if (name == "x509_files") return options.set_x509_files(text(value[0]), text(value[1]));
   if (name == "sas_life_s") return options.set_sas_life(s(value));
@@ -104,6 +94,22 @@ void set_option(iothub::Options &options, const std::string &name, const Json &v
 }
 
 }  // namespace
+
+std::string from_hex(const std::string &digits) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
+    bytes.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+  return bytes;
+}
+
+std::string to_hex(std::string_view bytes) {
+  std::string digits;
+  for (unsigned char byte : bytes) {
+    digits.push_back("0123456789abcdef"[byte >> 4]);
+    digits.push_back("0123456789abcdef"[byte & 15]);
+  }
+  return digits;
+}
 
 void say(const Json &line) {
   static std::mutex turn;

@@ -3,6 +3,7 @@
 #define AGENT_CODEC_HPP
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include <iothub_mqtt.hpp>
@@ -23,6 +24,9 @@ inline std::string_view word(iothub::Status status) { return word(status.name())
 inline void add_result(Json &) {}
 inline void add_result(Json &told, std::string_view twin) { told["twin"] = twin; }
 inline void add_result(Json &told, std::uint64_t version) { told["version"] = version; }
+
+std::string from_hex(const std::string &digits);
+std::string to_hex(std::string_view bytes);
 
 /// A message with its fields and properties.
 iothub::Message message(const Json &told);

@@ -4,6 +4,7 @@
 
 mod options;
 mod say;
+mod vault;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,6 +20,10 @@ fn main() {
     for line in std::io::stdin().lines() {
         let Ok(line) = line else { break };
         let command: Value = serde_json::from_str(&line).unwrap_or_default();
+        if command["do"] == "signed" {
+            vault::signed(&command);
+            continue;
+        }
         match obey(&mut clients, &command) {
             Ok(answer) => say::line(&json!({ "ok": answer })),
             Err(error) => {
@@ -60,7 +65,9 @@ fn obey(clients: &mut HashMap<String, DeviceClient>, command: &Value) -> Result<
     let json = command["json"].as_str().unwrap_or_default().as_bytes();
     match action {
         "connect" => client.connect_with(done(name, number("id")))?,
-        "close" => client.close_with(Duration::from_millis(number("timeout_ms")), done(name, number("id")))?,
+        "close" => {
+            client.close_with(Duration::from_millis(number("timeout_ms")), done(name, number("id")))?
+        }
         "send" => client.send_with(&options::message(&command["message"])?, done(name, number("id")))?,
         "on_message" => {
             let (owner, ack) = (name.to_owned(), ack(command));
@@ -90,24 +97,27 @@ fn obey(clients: &mut HashMap<String, DeviceClient>, command: &Value) -> Result<
             }))?;
         }
         "ack" => client.acknowledge(Delivery(number("delivery")))?,
-        "on_method" => client.on_method(command["on"].as_bool().unwrap_or(false).then(|| answering(client, name, command)))?,
+        "on_method" => client
+            .on_method(command["on"].as_bool().unwrap_or(false).then(|| answering(client, name, command)))?,
         "respond" => {
-            let status = u16::try_from(number("status"))
-                .map_err(|_| Error::argument("status", "is 0 to 65535"))?;
+            let status =
+                u16::try_from(number("status")).map_err(|_| Error::argument("status", "is 0 to 65535"))?;
             client.respond(MethodRequest(number("request")), status, json)?;
         }
         "twin_get" => client.twin_get_with(done(name, number("id")))?,
         "twin_patch" => client.twin_patch_with(json, done(name, number("id")))?,
         "on_desired" => {
             let owner = name.to_owned();
-            client.on_desired(command["on"].as_bool().unwrap_or(false).then(|| -> iothub_mqtt::DesiredHandler {
-                Box::new(move |desired| {
-                    let patch = String::from_utf8_lossy(&desired.patch);
-                    say::line(&json!({
-                        "event": "desired", "client": owner, "json": patch, "version": desired.version,
-                    }));
-                })
-            }))?;
+            client.on_desired(command["on"].as_bool().unwrap_or(false).then(
+                || -> iothub_mqtt::DesiredHandler {
+                    Box::new(move |desired| {
+                        let patch = String::from_utf8_lossy(&desired.patch);
+                        say::line(&json!({
+                            "event": "desired", "client": owner, "json": patch, "version": desired.version,
+                        }));
+                    })
+                },
+            ))?;
         }
         "stats" => return Ok(stats(client)),
         other => return Err(unknown(other)),
@@ -163,8 +173,7 @@ fn answering(client: &DeviceClient, name: &str, command: &Value) -> iothub_mqtt:
 fn stats(client: &DeviceClient) -> Value {
     let stats = client.stats();
     let causes = Cause::ALL.iter().filter(|cause| stats.disconnects(**cause) > 0);
-    let disconnects: HashMap<_, _> =
-        causes.map(|cause| (cause.name(), stats.disconnects(*cause))).collect();
+    let disconnects: HashMap<_, _> = causes.map(|cause| (cause.name(), stats.disconnects(*cause))).collect();
     json!({
         "sent": stats.sent, "acknowledged": stats.acknowledged, "resent": stats.resent,
         "expired": stats.expired, "dropped": stats.dropped, "queued": stats.queued,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-
 use iothub_mqtt::hub::{Message, TokenSource};
 use iothub_mqtt::{Config, Error, Result, Transport};
 use serde_json::Value;
+
+use crate::vault;
 
 /// The options of a client by the names of the protocol.
 pub(crate) fn config(options: &Value) -> Result<Config> {
@@ -28,6 +29,10 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
         "identity" => config.set_identity(&text(&value[0]), &text(&value[1]), value[2].as_str()),
         "sas_key" => config.set_sas_key(&text(value)),
         "sas_token" => config.set_sas_token(&text(value)),
+        "sas_signer" => {
+            config.set_sas_signer(vault::signer(&text(value)));
+            Ok(())
+        }
         "sas_token_source" => {
             config.set_sas_token_source(token_source(value));
             Ok(())
@@ -56,7 +61,9 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
         "request_timeout_ms" => config.set_request_timeout(ms(value)),
         "backoff_ms" => config.tuning.set_backoff(ms(&value[0]), ms(&value[1])),
         "slow_backoff_ms" => config.tuning.set_slow_backoff(ms(&value[0]), ms(&value[1])),
-        "queue_limits" => config.tuning.set_queue_limits(number(&value[0]) as usize, number(&value[1]) as usize),
+        "queue_limits" => {
+            config.tuning.set_queue_limits(number(&value[0]) as usize, number(&value[1]) as usize)
+        }
         "in_flight" => config.tuning.set_in_flight(number(value) as usize),
         "time_to_live_ms" => config.tuning.set_time_to_live(Some(ms(value))),
         "will" => config.set_will(&message(&value["message"])?, value["qos"].as_u64().unwrap_or(0) as u8),
@@ -67,8 +74,12 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
 
 /// Gives these tokens one after the other, and the last one from then on.
 fn token_source(tokens: &Value) -> TokenSource {
-    let tokens: Vec<String> =
-        tokens.as_array().into_iter().flatten().map(|token| token.as_str().unwrap_or_default().to_owned()).collect();
+    let tokens: Vec<String> = tokens
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|token| token.as_str().unwrap_or_default().to_owned())
+        .collect();
     let next = AtomicUsize::new(0);
     Arc::new(move || {
         let n = next.fetch_add(1, Ordering::Relaxed).min(tokens.len() - 1);
@@ -94,7 +105,12 @@ pub(crate) fn message(told: &Value) -> Result<Message> {
     Ok(message)
 }
 
-fn bytes(digits: &str) -> Vec<u8> {
-    let pair = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+pub(crate) fn bytes(digits: &str) -> Vec<u8> {
+    let pair =
+        |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     digits.as_bytes().chunks(2).filter_map(pair).collect()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
