@@ -112,7 +112,8 @@ Closure<Fn> closure(Fn fn, F &&callable) {
   }
 }
 
-/// Calls the callable that C has. Nothing is thrown into C: an exception ends the program here.
+/// Calls the callable that C has. Nothing is thrown into C: an exception ends the program here, and nowhere else on
+/// the way can one arise.
 template <class R, class F, class... A>
 R call(void *user_data, A... arguments) noexcept {
   if constexpr (!std::is_same_v<std::remove_const_t<F>, std::nullptr_t>) {

@@ -76,7 +76,7 @@ class BasicClient {
   template <class F>
   Outcome on_status(F &&handler) {
     const iothub_status_fn fn = [](iothub_state_t state, iothub_cause_t cause, iothub_status_t status,
-                                   const char *text, void *user_data) noexcept {
+                                   const char *text, void *user_data) {
       detail::call<void, std::decay_t<F>>(user_data, static_cast<State>(state), static_cast<Cause>(cause),
                                           Status(status, text));
     };
@@ -95,7 +95,7 @@ class BasicClient {
   template <class F>
   Outcome on_message(F &&handler) {
     const iothub_message_fn fn = [](const iothub_message_t *message, std::uint64_t delivery,
-                                    void *user_data) noexcept {
+                                    void *user_data) {
       return static_cast<iothub_ack_t>(
           detail::call<Ack, std::decay_t<F>>(user_data, MessageView(message), delivery));
     };
@@ -106,7 +106,7 @@ class BasicClient {
   template <class F>
   Outcome on_input(F &&handler) {
     const iothub_input_fn fn = [](const char *input, const iothub_message_t *message, std::uint64_t delivery,
-                                  void *user_data) noexcept {
+                                  void *user_data) {
       return static_cast<iothub_ack_t>(detail::call<Ack, std::decay_t<F>>(
           user_data, std::string_view(input), MessageView(message), delivery));
     };
@@ -122,7 +122,7 @@ class BasicClient {
   template <class F>
   Outcome on_method(F &&handler) {
     const iothub_method_fn fn = [](const char *name, const void *json, std::size_t len, std::uint64_t request,
-                                   void *user_data) noexcept {
+                                   void *user_data) {
       detail::call<void, std::decay_t<F>>(user_data, std::string_view(name), detail::view(json, len), request);
     };
     const auto c = detail::closure(fn, std::forward<F>(handler));
@@ -137,7 +137,7 @@ class BasicClient {
   template <class F>
   Outcome twin_get(F &&done) {
     const iothub_twin_fn fn = [](iothub_status_t status, const char *text, const void *json, std::size_t len,
-                                 void *user_data) noexcept {
+                                 void *user_data) {
       detail::call<void, std::decay_t<F>>(user_data, Status(status, text), detail::view(json, len));
     };
     const auto c = detail::closure(fn, std::forward<F>(done));
@@ -147,7 +147,7 @@ class BasicClient {
   template <class F>
   Outcome twin_patch(Bytes json, F &&done) {
     const iothub_patch_fn fn = [](iothub_status_t status, const char *text, std::uint64_t version,
-                                  void *user_data) noexcept {
+                                  void *user_data) {
       detail::call<void, std::decay_t<F>>(user_data, Status(status, text), version);
     };
     const auto c = detail::closure(fn, std::forward<F>(done));
@@ -157,7 +157,7 @@ class BasicClient {
   template <class F>
   Outcome on_desired(F &&handler) {
     const iothub_desired_fn fn = [](const void *json, std::size_t len, std::uint64_t version,
-                                    void *user_data) noexcept {
+                                    void *user_data) {
       detail::call<void, std::decay_t<F>>(user_data, detail::view(json, len), version);
     };
     const auto c = detail::closure(fn, std::forward<F>(handler));
@@ -202,7 +202,7 @@ class BasicClient {
 
  private:
   template <class F>
-  static void ended(iothub_status_t status, const char *text, void *user_data) noexcept {
+  static void ended(iothub_status_t status, const char *text, void *user_data) {
     detail::call<void, F>(user_data, Status(status, text));
   }
   detail::Handle<iothub_client_t, iothub_client_free> handle_;

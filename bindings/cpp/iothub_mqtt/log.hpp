@@ -15,7 +15,7 @@ namespace detail {
 template <class E, class F>
 typename E::Outcome log_to(std::int32_t level, F &&receiver) {
   const iothub_log_fn fn = [](std::int32_t severity, const char *target, const char *text,
-                              void *user_data) noexcept {
+                              void *user_data) {
     call<void, const std::decay_t<F>>(user_data, severity, std::string_view(target), std::string_view(text));
   };
   const auto c = closure(fn, std::forward<F>(receiver));

@@ -67,7 +67,7 @@ class BasicOptions {
   template <class F>
   Outcome set_sas_signer(F &&signer) {
     const iothub_sign_fn fn = [](const std::uint8_t *data, std::size_t len, std::uint8_t *sig, std::size_t *sig_len,
-                                 void *user_data) noexcept {
+                                 void *user_data) {
       return detail::write(detail::call<Made, const std::decay_t<F>>(user_data, detail::view(data, len)), sig, sig_len);
     };
     const auto c = detail::closure(fn, std::forward<F>(signer));
@@ -77,7 +77,7 @@ class BasicOptions {
   /// IOTHUB_MAX_TOKEN bytes, or nothing if there is none. Called as a signer is.
   template <class F>
   Outcome set_sas_token_source(F &&source) {
-    const iothub_token_fn fn = [](char *token, std::size_t *len, void *user_data) noexcept {
+    const iothub_token_fn fn = [](char *token, std::size_t *len, void *user_data) {
       return detail::write(detail::call<Made, const std::decay_t<F>>(user_data), token, len);
     };
     const auto c = detail::closure(fn, std::forward<F>(source));
@@ -91,7 +91,7 @@ class BasicOptions {
   template <class F>
   Outcome set_x509_signer(Bytes certificate, F &&signer) {
     const iothub_tls_sign_fn fn = [](std::int32_t scheme, const std::uint8_t *data, std::size_t len,
-                                     std::uint8_t *sig, std::size_t *sig_len, void *user_data) noexcept {
+                                     std::uint8_t *sig, std::size_t *sig_len, void *user_data) {
       return detail::write(detail::call<Made, const std::decay_t<F>>(user_data, scheme, detail::view(data, len)), sig,
                            sig_len);
     };

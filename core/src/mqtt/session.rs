@@ -53,6 +53,8 @@ pub struct Session<T> {
     pipelining: bool,
     /// Whoever uses the session waits for messages that answer his own: a drain waits for them, too.
     expects: bool,
+    /// Whoever uses the session is still at work on what came, and may acknowledge it.
+    works: bool,
     closed: bool,
 }
 
@@ -78,6 +80,7 @@ impl<T> Session<T> {
             greeted: false,
             pipelining: false,
             expects: false,
+            works: false,
             closed: false,
         }
     }
@@ -231,6 +234,11 @@ impl<T> Session<T> {
         self.expects = expects;
     }
 
+    /// Whether [`Drain::Everything`] is to wait for acknowledgements and answers that are being made.
+    pub fn work(&mut self, works: bool) {
+        self.works = works;
+    }
+
     /// Completes everything with `Closed`. Nothing is accepted afterwards.
     pub fn close(&mut self) {
         self.closed = true;
@@ -290,7 +298,9 @@ impl<T> Session<T> {
             State::Draining(Drain::InFlight) => {
                 self.greeted && !self.expects && !self.outbox.awaits_answers()
             }
-            State::Draining(Drain::Everything) => self.greeted && !self.expects && self.outbox.len() == 0,
+            State::Draining(Drain::Everything) => {
+                self.greeted && !self.expects && !self.works && self.outbox.len() == 0
+            }
             State::Down | State::Handshake | State::Up | State::Finished => false,
         }
     }

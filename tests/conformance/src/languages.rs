@@ -40,10 +40,14 @@ impl Program {
 }
 
 impl Language {
-    pub(crate) fn build(self) -> Program {
+    /// Builds the agent; that of Rust only where cargo has not.
+    pub(crate) fn build(self, rust_agent: Option<&Path>) -> Program {
         let language = ALL.iter().find(|(_, language)| *language == self).map_or("", |(name, _)| *name);
         let (path, argument) = match self {
-            Self::Rust => (cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]), None),
+            Self::Rust => {
+                let build = || cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]);
+                (rust_agent.map_or_else(build, Path::to_owned), None)
+            }
             Self::C => (c_agent(), Some("threaded")),
             Self::CManual => (c_agent(), Some("manual")),
             Self::Cpp => (

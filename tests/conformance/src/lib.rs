@@ -18,6 +18,7 @@ mod schedule;
 mod storm;
 mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use arguments::Arguments;
@@ -46,7 +47,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         eprintln!("no scenario or no language has such a name");
         return ExitCode::FAILURE;
     }
-    let programs: Vec<_> = languages.into_iter().map(languages::Language::build).collect();
+    let programs: Vec<_> = languages.into_iter().map(|language| language.build(None)).collect();
     if play(&scenarios, &programs, arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -57,13 +58,16 @@ fn play(scenarios: &[Scenario], programs: &[Program], arguments: &Arguments) -> 
 
 /// The whole suite under `cargo test`, whose flags mean nothing here but a filter by name: all in every
 /// language, and then beneath each kind of fault in one of them, or in all where IOTHUB_SOAK is set.
-pub fn test() -> ExitCode {
+///
+/// Cargo has built `rust_agent`.
+pub fn test(rust_agent: &Path) -> ExitCode {
     let filters: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if !filters.is_empty() {
         return run(&Arguments { scenario: filters, ..Arguments::default() });
     }
     let scenarios = scenario::load().unwrap();
-    let programs: Vec<_> = languages::chosen(&[]).into_iter().map(languages::Language::build).collect();
+    let build = |language: languages::Language| language.build(Some(rust_agent));
+    let programs: Vec<_> = languages::chosen(&[]).into_iter().map(build).collect();
     let soak = std::env::var_os("IOTHUB_SOAK").is_some();
     let mut well = play(&scenarios, &programs, &Arguments::default());
     for (n, kind) in storm::KINDS.iter().enumerate() {
