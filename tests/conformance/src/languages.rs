@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -111,16 +112,32 @@ fn c_agent() -> PathBuf {
         .clone()
 }
 
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// When a file, or a file in a folder, was changed last.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let files = std::fs::read_dir(path).into_iter().flatten().map_while(Result::ok);
+    files.filter_map(|file| changed(&file.path())).chain(changed(path)).max()
+}
+
 /// Compiles an agent against the shared library.
 fn compile(folder: &str, compiler: &str, sources: &[&str], flags: &[&str], libraries: &[&str]) -> PathBuf {
     cargo("libiothub_mqtt.so", &["--lib", "--package", "iothub-mqtt-ffi"]);
     let program = profile().join(format!("conformance-agent-{folder}"));
+    let own = format!("tests/conformance/agents/{folder}");
+    let inputs = ["include", "bindings/cpp/iothub_mqtt", &own, "tests/conformance/src/languages.rs"];
+    // The library is shared: a new one needs no new program.
+    if changed(&program)
+        .is_some_and(|made| inputs.iter().all(|input| newest(&root().join(input)) < Some(made)))
+    {
+        return program;
+    }
     let variable = if folder == "c" { "CC" } else { "CXX" };
     let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| compiler.into()));
     command.current_dir(root()).args(flags).args(["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread"]);
-    command
-        .arg("-Iinclude")
-        .args(sources.iter().map(|source| format!("tests/conformance/agents/{folder}/{source}")));
+    command.arg("-Iinclude").args(sources.iter().map(|source| format!("{own}/{source}")));
     command.arg("-o").arg(&program);
     command.arg("-L").arg(profile()).arg("-liothub_mqtt").args(libraries);
     assert!(command.status().unwrap().success(), "{command:?}");
