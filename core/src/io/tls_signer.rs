@@ -82,6 +82,11 @@ struct PublicKey {
 }
 
 impl SigningCertificate {
+    /// The device's own certificate.
+    pub(crate) fn der(&self) -> &[u8] {
+        self.chain.first().map(AsRef::as_ref).unwrap_or_default()
+    }
+
     /// `certificate` is PEM: the device's own first, then those that lead to the root.
     ///
     /// # Errors
