@@ -61,7 +61,7 @@ wheel: $(VENV)/installed
 	$(MAKE) -C python wheel TARGET=$(TARGET) VENV=$(VENV)
 
 # Programs of Debian's that the tests stand on.
-PACKAGES := valgrind mosquitto mosquitto-clients openssl pkg-config cmake
+PACKAGES := valgrind strace mosquitto mosquitto-clients openssl pkg-config cmake libuv1-dev libglib2.0-dev
 system-packages:
 	@missing=; for package in $(PACKAGES); do \
 		dpkg --status $$package >/dev/null 2>&1 || command -v $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \

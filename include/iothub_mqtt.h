@@ -17,10 +17,14 @@
  *           iothub_client_free complete what is unfinished with IOTHUB_E_CLOSED. Where the call returns an error,
  *           done never runs. done may be NULL.
  * THREADS   Any function may be called from any thread, and inside any callback; a message or options may be
- *           changed by one thread at a time only. Callbacks run on threads of the library. Those of one client
- *           never overlap and keep the order of the network, but for iothub_client_free inside a callback, which
- *           says what runs inside it. No lock is held while a callback runs. A slow callback delays only later
- *           callbacks of the same client; keep-alive goes on. Callbacks must not throw or longjmp out.
+ *           changed by one thread at a time only. The callbacks of one client never overlap and keep the order of
+ *           the network, but for iothub_client_free inside a callback, which says what runs inside it. No lock is
+ *           held while a callback runs. Callbacks must not throw or longjmp out.
+ * MODES     IOTHUB_MODE_THREADED: callbacks run on threads of the library; a slow one delays only later callbacks of
+ *           the same client, and keep-alive goes on. IOTHUB_MODE_MANUAL: there is no thread of the library; wait for
+ *           iothub_client_fd in your own loop, and call iothub_client_process. I/O and callbacks happen there, and
+ *           in iothub_client_free, nowhere else: a loop that stays away lets the connection die. One thread there
+ *           is all the same: it looks up a host that is given by name and not by address, and then ends.
  * NUMBERS   Enumerations are int32_t (so -fshort-enums changes nothing); unknown values are refused. Numbers that
  *           are published never change their meaning. Units are in the names: _s seconds, _ms milliseconds.
  * FORK      A client does not survive fork(): in a child of a process that has made one, every call that returns
@@ -184,6 +188,11 @@ typedef int32_t iothub_ack_t;
 typedef iothub_ack_t (*iothub_message_fn)(const iothub_message_t *message,
                                           uint64_t delivery,
                                           void *user_data);
+
+/**
+ * Who does a client's I/O and runs its callbacks.
+ */
+typedef int32_t iothub_mode_t;
 
 /**
  * A call of a direct method: its name, as it was sent ("component*command" for a command of a
@@ -540,6 +549,16 @@ typedef int32_t iothub_stat_t;
  * iothub_client_ack settles it later.
  */
 #define IOTHUB_ACK_LATER 1
+
+/**
+ * Threads of the library.
+ */
+#define IOTHUB_MODE_THREADED 0
+
+/**
+ * The application, which waits for iothub_client_fd in its own loop and calls iothub_client_process.
+ */
+#define IOTHUB_MODE_MANUAL 1
 
 /**
  * Messages that were written to a connection, each counted once.
@@ -1015,7 +1034,9 @@ iothub_status_t iothub_client_new(const iothub_options_t *options,
  * Closes at once and frees; nothing for NULL. What is unfinished completes with IOTHUB_E_CLOSED; the
  * handlers are not called any more. When it returns, no callback of this client runs or will run and
  * every free_fn has run: it waits for a callback that is running (hold no lock that this needs), never
- * for the network. Callbacks of the options, which make credentials, are not waited for.
+ * for the network. Callbacks of the options, which make credentials, are not waited for. In
+ * IOTHUB_MODE_MANUAL the callbacks that are left run inside this call, after another thread that is inside
+ * iothub_client_process has been woken and has left; the descriptor is closed.
  *
  * It may be called inside one of the client's own callbacks: pending completions then run inside this
  * call, and only the callback that called it is left, with its own free_fn after it. Two clients whose
@@ -1109,6 +1130,47 @@ IOTHUB_API
 iothub_status_t iothub_client_queued(const iothub_client_t *client,
                                      size_t *messages,
                                      size_t *bytes);
+
+/**
+ * Who does the I/O: IOTHUB_MODE_THREADED, the default, or IOTHUB_MODE_MANUAL.
+ *
+ * IOTHUB_E_ARGUMENT: another number.
+ */
+IOTHUB_API iothub_status_t iothub_options_set_mode(iothub_options_t *options, iothub_mode_t mode);
+
+/**
+ * IOTHUB_MODE_MANUAL: the descriptor to wait for, the same for the client's whole life, reconnects
+ * included. It is readable (POLLIN) exactly when iothub_client_process has something to do. Only wait for
+ * it - poll, select, epoll and the loops that stand on them will do - and never read, write or close it.
+ * iothub_client_free closes it: take it out of the loop before.
+ *
+ * -1 in IOTHUB_MODE_THREADED, for NULL, and in a child process.
+ */
+IOTHUB_API
+int32_t iothub_client_fd(const iothub_client_t *client);
+
+/**
+ * How many milliseconds the loop may wait at most before it calls iothub_client_process although the
+ * descriptor is not readable; -1: as long as it likes. On Linux that is always so: the descriptor has a
+ * timer in it.
+ */
+IOTHUB_API
+int32_t iothub_client_next_timeout_ms(const iothub_client_t *client);
+
+/**
+ * IOTHUB_MODE_MANUAL: does what can be done - connecting, sending, receiving - and runs the callbacks, all
+ * on the calling thread. With nothing to do it waits for the first event: not at all for 0, for up to
+ * timeout_ms, or without an end for -1. A signal that the process catches ends the waiting as well, with
+ * IOTHUB_OK. One call does a bounded amount of work; the descriptor stays readable if there is more.
+ *
+ * IOTHUB_E_CLOSED: the client has ended and everything was delivered; from then on at each call, and the
+ * descriptor is not readable any more. IOTHUB_E_STATE: in IOTHUB_MODE_THREADED, inside one of the client's
+ * callbacks, or while another thread is inside this function with the same client. IOTHUB_E_ARGUMENT:
+ * timeout_ms is less than -1.
+ */
+IOTHUB_API
+iothub_status_t iothub_client_process(iothub_client_t *client,
+                                      int32_t timeout_ms);
 
 /**
  * Calls fn for each direct method, in place of the function before, as iothub_client_on_status does. The

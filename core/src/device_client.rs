@@ -15,8 +15,8 @@ use crate::hub::topic::{
 };
 use crate::hub::{Identity, Message, MethodRequest, Policy};
 use crate::io::{
-    self, DesiredHandler, Driver, Handler, HubLink, InputHandler, MessageHandler, MethodHandler, Route,
-    Shared,
+    self, Connection, DesiredHandler, Driver, FdSet, Handler, Hosting, HubLink, InputHandler, Manual,
+    MessageHandler, MethodHandler, Route, Shared,
 };
 use crate::mqtt::{Delivery, Publish, QoS};
 use crate::mqtt_client::MqttClient;
@@ -43,28 +43,37 @@ impl std::fmt::Debug for DeviceClient {
 impl DeviceClient {
     /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
     pub fn driven(config: Config) -> Result<(Self, Driver)> {
-        Self::assemble(config, false)
+        let (client, connection) = Self::assemble(config, Hosting::Driver)?;
+        Ok((client, Driver::new(connection)))
     }
 
     /// A client served by the library's threads.
     pub fn threaded(config: Config) -> Result<Self> {
-        let (client, driver) = Self::assemble(config, true)?;
-        io::spawn(driver)?;
+        let (client, connection) = Self::assemble(config, Hosting::Threads)?;
+        io::spawn(Driver::new(connection))?;
         Ok(client)
     }
 
-    fn assemble(config: Config, threaded: bool) -> Result<(Self, Driver)> {
+    /// A client for the application's own loop, which waits for [`Manual::fd`] and calls
+    /// [`Manual::process`]; callbacks run inside it.
+    pub fn manual(config: Config) -> Result<(Self, Manual)> {
+        let (set, bell) = FdSet::new()?;
+        let (client, connection) = Self::assemble(config, Hosting::Manual(bell))?;
+        Ok((client, Manual::new(set, connection)))
+    }
+
+    fn assemble(config: Config, hosting: Hosting) -> Result<(Self, Connection)> {
         let Admission { identity, host, access } = Admission::of(&config)?;
-        let (mqtt, driver) = MqttClient::assemble(
+        let (mqtt, connection) = MqttClient::assemble(
             &host,
             &config.tuning,
             access,
             Some(Policy::new(identity.clone())),
             Some(HubLink::new(identity.clone(), config.request_timeout)),
-            threaded,
+            hosting,
         )?;
         let telemetry = telemetry_prefix(&identity).into();
-        Ok((Self { mqtt, identity: Arc::new(identity), telemetry, subscribed: Arc::default() }, driver))
+        Ok((Self { mqtt, identity: Arc::new(identity), telemetry, subscribed: Arc::default() }, connection))
     }
 
     /// The topics beneath.

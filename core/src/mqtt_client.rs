@@ -8,7 +8,10 @@ use crate::completion::{Completion, Pending};
 use crate::config::{MqttConfig, Tuning};
 use crate::error::Result;
 use crate::hub::{Identity, Policy};
-use crate::io::{self, Ack, Driver, Endpoint, Greet, Greeting, Handler, HubLink, Route, Shared};
+use crate::io::{
+    self, Ack, Connection, Driver, Endpoint, FdSet, Greet, Greeting, Handler, Hosting, HubLink, Manual,
+    Route, Shared,
+};
 use crate::mqtt::{Delivery, Message, Publish, QoS, check_filter, check_topic};
 use crate::stats::Stats;
 use crate::status::StatusHandler;
@@ -43,17 +46,26 @@ impl std::fmt::Debug for MqttClient {
 impl MqttClient {
     /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
     pub fn driven(config: MqttConfig) -> Result<(Self, Driver)> {
-        Self::new(config, false)
+        let (client, connection) = Self::new(config, Hosting::Driver)?;
+        Ok((client, Driver::new(connection)))
     }
 
     /// A client served by the library's threads.
     pub fn threaded(config: MqttConfig) -> Result<Self> {
-        let (client, driver) = Self::new(config, true)?;
-        io::spawn(driver)?;
+        let (client, connection) = Self::new(config, Hosting::Threads)?;
+        io::spawn(Driver::new(connection))?;
         Ok(client)
     }
 
-    fn new(config: MqttConfig, threaded: bool) -> Result<(Self, Driver)> {
+    /// A client for the application's own loop, which waits for [`Manual::fd`] and calls
+    /// [`Manual::process`]; callbacks run inside it.
+    pub fn manual(config: MqttConfig) -> Result<(Self, Manual)> {
+        let (set, bell) = FdSet::new()?;
+        let (client, connection) = Self::new(config, Hosting::Manual(bell))?;
+        Ok((client, Manual::new(set, connection)))
+    }
+
+    fn new(config: MqttConfig, hosting: Hosting) -> Result<(Self, Connection)> {
         let MqttConfig { host, connect, tuning } = config;
         let policy = if Policy::is_hub_host(&host) {
             let (device, module) = match connect.client_id.split_once('/') {
@@ -70,7 +82,7 @@ impl MqttClient {
         };
         let greet = greet_with(connect, &tuning);
         let access = Access { greet, tls: tuning.tls.client_config()?, signing: None };
-        Self::assemble(&host, &tuning, access, policy, None, threaded)
+        Self::assemble(&host, &tuning, access, policy, None, hosting)
     }
 
     pub(crate) fn assemble(
@@ -79,8 +91,8 @@ impl MqttClient {
         access: Access,
         policy: Option<Policy>,
         hub: Option<HubLink>,
-        threaded: bool,
-    ) -> Result<(Self, Driver)> {
+        hosting: Hosting,
+    ) -> Result<(Self, Connection)> {
         let endpoint = Endpoint {
             host: host.to_owned(),
             port: tuning.port(),
@@ -93,8 +105,8 @@ impl MqttClient {
             signing: access.signing,
             backoff: tuning.backoff(),
         };
-        let (shared, driver) = io::assemble(endpoint, access.greet, tuning.settings(), hub, threaded);
-        Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live, policy })), driver))
+        let (shared, connection) = io::assemble(endpoint, access.greet, tuning.settings(), hub, hosting);
+        Ok((Self(Arc::new(Inner { shared, time_to_live: tuning.time_to_live, policy })), connection))
     }
 
     /// Connects, and stays connected until `close`. The answer is the first success, or the first
@@ -123,7 +135,9 @@ impl MqttClient {
     }
 
     /// Closes now and waits until no callback of this client runs or will run, except the one that
-    /// calls it. A driven client is closed, and ends when its driver does. Two callbacks that free each
+    /// calls it. A driven client is closed, and ends when its driver does. A manual client ends here:
+    /// what is pending completes on this thread, after a call of [`Manual::process`] on another one
+    /// has returned. Two callbacks that free each
     /// other's client wait for each other for ever.
     pub fn free(&self) {
         self.0.shared.free();

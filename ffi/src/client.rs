@@ -1,9 +1,10 @@
 //! The client.
 
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 use std::time::Duration;
 
-use iothub::io::Ack;
+use iothub::io::{Ack, Manual};
 use iothub::mqtt::Delivery;
 use iothub::{ConnectionState, DeviceClient, Status};
 
@@ -12,6 +13,7 @@ use crate::cause::{self, CauseCode};
 use crate::closure::{Done, DoneFn, FreeFn, UserData};
 use crate::fork;
 use crate::handle;
+use crate::manual;
 use crate::message::Message;
 use crate::options::Options;
 use crate::status::{IOTHUB_OK, StatusCode, code};
@@ -20,6 +22,8 @@ use crate::text::c_text;
 /// One device or module, connected or not.
 pub struct Client {
     pub(crate) client: DeviceClient,
+    /// In manual mode; a call that is inside has a clone, and lives longer than the handle.
+    pub(crate) manual: Option<Arc<Manual>>,
 }
 
 /// What a connection is doing.
@@ -72,10 +76,10 @@ pub(crate) fn ack(code: AckCode) -> Ack {
 pub unsafe extern "C" fn iothub_client_new(options: *const Options, out: *mut *mut Client) -> StatusCode {
     // SAFETY: pointers as the header asks for them.
     boundary::call(|| unsafe {
-        let config = &handle::borrow("options", options)?.config;
+        let options = handle::borrow("options", options)?;
         handle::give(out, || {
             fork::watch()?;
-            Ok(Client { client: DeviceClient::threaded(config.clone())? })
+            manual::new_client(options.config.clone(), options.mode)
         })
     })
 }
@@ -83,7 +87,9 @@ pub unsafe extern "C" fn iothub_client_new(options: *const Options, out: *mut *m
 /// Closes at once and frees; nothing for NULL. What is unfinished completes with IOTHUB_E_CLOSED; the
 /// handlers are not called any more. When it returns, no callback of this client runs or will run and
 /// every free_fn has run: it waits for a callback that is running (hold no lock that this needs), never
-/// for the network. Callbacks of the options, which make credentials, are not waited for.
+/// for the network. Callbacks of the options, which make credentials, are not waited for. In
+/// IOTHUB_MODE_MANUAL the callbacks that are left run inside this call, after another thread that is inside
+/// iothub_client_process has been woken and has left; the descriptor is closed.
 ///
 /// It may be called inside one of the client's own callbacks: pending completions then run inside this
 /// call, and only the callback that called it is left, with its own free_fn after it. Two clients whose

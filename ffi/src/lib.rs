@@ -23,6 +23,8 @@ pub mod transport_options;
 
 pub mod client;
 
+pub mod manual;
+
 pub mod method;
 
 pub mod twin;

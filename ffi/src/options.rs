@@ -7,6 +7,7 @@ use iothub::{Config, Result};
 
 use crate::boundary;
 use crate::handle;
+use crate::manual::{IOTHUB_MODE_THREADED, ModeCode};
 use crate::message::Message;
 use crate::status::StatusCode;
 use crate::text::{bytes, optional_text, text};
@@ -14,6 +15,7 @@ use crate::text::{bytes, optional_text, text};
 /// What a client is made from. One thread at a time may use it. A setter that fails changes nothing.
 pub struct Options {
     pub(crate) config: Config,
+    pub(crate) mode: ModeCode,
 }
 
 /// # Safety
@@ -35,7 +37,9 @@ fn ms(value: u32) -> Duration {
 pub unsafe extern "C" fn iothub_options_new(out: *mut *mut Options) -> StatusCode {
     boundary::silence_panics();
     // SAFETY: a pointer as the header asks for it.
-    boundary::call(|| unsafe { handle::give(out, || Ok(Options { config: Config::new() })) })
+    boundary::call(|| unsafe {
+        handle::give(out, || Ok(Options { config: Config::new(), mode: IOTHUB_MODE_THREADED }))
+    })
 }
 
 /// Frees options, which clients made from them do not need any more; nothing for NULL.

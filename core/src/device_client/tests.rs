@@ -13,7 +13,8 @@ fn config() -> Config {
 /// What a panic on the I/O thread comes down to.
 #[test]
 fn a_client_whose_driver_is_gone_ends() {
-    let (client, driver) = DeviceClient::assemble(config(), true).unwrap();
+    let (client, connection) = DeviceClient::assemble(config(), Hosting::Threads).unwrap();
+    let driver = Driver::new(connection);
     let (sender, ends) = mpsc::channel();
     let tell = |what| {
         let sender = sender.clone();

@@ -49,7 +49,7 @@ pub(crate) fn from_http(text: &str) -> Option<u64> {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, rest) = text.trim().split_once(", ")?;
     let mut parts = rest.split(' ');
-    let mut number = |text: Option<&str>| -> Option<u64> {
+    let number = |text: Option<&str>| -> Option<u64> {
         text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
     };
     let day = number(parts.next())?;

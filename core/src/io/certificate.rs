@@ -65,7 +65,7 @@ impl<'a> Iterator for Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
+    fn content(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next().filter(|(found, _)| *found == tag).map(|(_, content)| content)
     }
 }
@@ -73,19 +73,19 @@ impl<'a> Values<'a> {
 impl<'a> Certificate<'a> {
     /// `None`: this is no certificate.
     pub(crate) fn read(der: &'a [u8]) -> Option<Self> {
-        let certificate = Values(der).take(SEQUENCE)?;
-        let mut fields = Values(Values(certificate).take(SEQUENCE)?);
+        let certificate = Values(der).content(SEQUENCE)?;
+        let mut fields = Values(Values(certificate).content(SEQUENCE)?);
         match fields.next()? {
-            (VERSION, _) => fields.take(INTEGER)?,
+            (VERSION, _) => fields.content(INTEGER)?,
             // Version 1 begins with the serial number.
             (INTEGER, serial) => serial,
             _ => return None,
         };
-        fields.take(SEQUENCE)?;
-        let issuer_name = fields.take(SEQUENCE)?;
-        let mut validity = Values(fields.take(SEQUENCE)?);
+        fields.content(SEQUENCE)?;
+        let issuer_name = fields.content(SEQUENCE)?;
+        let mut validity = Values(fields.content(SEQUENCE)?);
         let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
-        let subject = fields.take(SEQUENCE)?;
+        let subject = fields.content(SEQUENCE)?;
         Some(Self { der, issuer_name, subject, not_before, not_after })
     }
 
@@ -141,7 +141,7 @@ fn name(content: &[u8]) -> String {
         for (inner, pair) in Values(set) {
             let mut pair = Values(pair);
             let (true, Some(kind), Some(value)) =
-                (tag == SET && inner == SEQUENCE, pair.take(OBJECT_IDENTIFIER), pair.next())
+                (tag == SET && inner == SEQUENCE, pair.content(OBJECT_IDENTIFIER), pair.next())
             else {
                 continue;
             };

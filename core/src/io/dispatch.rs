@@ -47,6 +47,8 @@ struct Queue {
     /// The last job is running.
     ending: bool,
     ended: bool,
+    /// Somebody waits for a change; waking nobody costs a system call as well.
+    awaited: bool,
 }
 
 /// Received bytes that may wait for their handler before no more are read from the socket.
@@ -177,8 +179,11 @@ impl Strand {
             queue.jobs.append(jobs);
         }
         let schedule = self.pooled && !std::mem::replace(&mut queue.scheduled, true);
+        let awaited = queue.awaited;
         drop(queue);
-        self.changed.notify_all();
+        if awaited {
+            self.changed.notify_all();
+        }
         if schedule {
             pool::schedule(Arc::clone(self));
         }
@@ -224,7 +229,8 @@ impl Strand {
         !lock(&self.queue).jobs.is_empty()
     }
 
-    fn is_inside(&self) -> bool {
+    /// Whether this thread is inside one of the strand's callbacks.
+    pub(super) fn is_inside(&self) -> bool {
         let this: *const Self = self;
         INSIDE.with_borrow(|inside| inside.iter().any(|(strand, _)| *strand == this))
     }
@@ -303,8 +309,9 @@ impl Strand {
         lock(&self.queue).muted = true;
     }
 
-    /// Returns when `Job::End` has run. Inside one of the strand's own callbacks it runs what is
-    /// left here, on this thread; elsewhere it waits for the thread that does.
+    /// Returns when `Job::End` has run. Inside one of the strand's own callbacks, and for a strand
+    /// without threads, it runs what is left here, on this thread; elsewhere it waits for the thread
+    /// that does.
     pub(super) fn wait_ended(&self) {
         let inside = self.is_inside();
         if inside {
@@ -318,15 +325,17 @@ impl Strand {
             });
             rest.into_iter().rev().for_each(|jobs| self.run_batch(jobs));
         }
+        let here = inside || !self.pooled;
         let mut queue = lock(&self.queue);
         // What a handler owns may free the client when it is dropped, which is the last thing that is done.
         while !(queue.ended || inside && queue.ending) {
-            if inside && !queue.jobs.is_empty() {
+            if here && !queue.jobs.is_empty() {
                 let batch = std::mem::take(&mut queue.jobs);
                 drop(queue);
                 self.run_batch(batch);
                 queue = lock(&self.queue);
             } else {
+                queue.awaited = true;
                 queue = self.changed.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
             }
         }

@@ -41,7 +41,8 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
+        let shared = Arc::clone(connection.shared());
         Self { connection, shared, registered: None, sleep: None }
     }
 

@@ -10,11 +10,13 @@ mod connection;
 mod dial;
 mod dispatch;
 mod driver;
+mod fdset;
 mod greeting;
 mod http;
 mod http_head;
 mod hub_link;
 mod interest;
+mod manual;
 mod pem;
 mod pool;
 mod presented;
@@ -42,10 +44,12 @@ pub use cause::{Cause, Fault, Retry};
 pub(crate) use certificate::Certificate;
 pub(crate) use connection::{Connection, Endpoint};
 pub use driver::Driver;
+pub(crate) use fdset::{Bell, FdSet};
 pub(crate) use greeting::{Greet, Greeting};
 pub(crate) use http::Address;
 pub(crate) use hub_link::HubLink;
 pub use interest::Interest;
+pub use manual::Manual;
 pub(crate) use pem::certificates;
 pub(crate) use proxy::{Proxy, ProxyRule};
 pub use received::{Ack, DesiredHandler, InputHandler, MessageHandler, MethodHandler};
@@ -62,16 +66,30 @@ pub(crate) use workload::Workload;
 
 use crate::mqtt::{Session, Settings};
 
-/// The parts of one client, joined: what its handles share, and what does its I/O.
+/// What is to give a connection its turns, and where callbacks run.
+pub(crate) enum Hosting {
+    /// The library's I/O thread; callbacks on its pool.
+    Threads,
+    /// A [`Driver`]; callbacks inside it.
+    Driver,
+    /// A [`Manual`], woken by this; callbacks inside it.
+    Manual(Bell),
+}
+
+/// The parts of one client, joined: what its handles share, and what a host drives.
 pub(crate) fn assemble(
     endpoint: Endpoint,
     greet: Greet,
     settings: Settings,
     hub: Option<HubLink>,
-    pooled: bool,
-) -> (Arc<Shared>, Driver) {
-    let shared = Shared::new(Session::new(settings, Instant::now()), hub, pooled);
+    hosting: Hosting,
+) -> (Arc<Shared>, Connection) {
+    let session = Session::new(settings, Instant::now());
+    let shared = match hosting {
+        Hosting::Threads => Shared::new(session, hub, true),
+        Hosting::Driver => Shared::new(session, hub, false),
+        Hosting::Manual(bell) => Shared::with_bell(session, hub, bell),
+    };
     let connection = Connection::new(endpoint, greet, Arc::clone(&shared));
-    let driver = Driver::new(connection, Arc::clone(&shared));
-    (shared, driver)
+    (shared, connection)
 }

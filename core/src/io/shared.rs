@@ -1,12 +1,13 @@
 //! What a client's handles and its I/O share: the session, the orders, and the way to wake the I/O.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::dispatch::{Request, Strand};
+use super::fdset::Bell;
 use super::hub_link::HubLink;
 use super::received::{Handler, Route};
 use super::wire::lock;
@@ -33,6 +34,14 @@ pub(super) struct Close {
     pub done: Vec<Completion>,
 }
 
+/// How the host that waits is told that there is something to do.
+enum Waker {
+    Task(Notify),
+    Bell(Bell),
+}
+
+type Finish = Box<dyn Fn() + Send + Sync>;
+
 pub(crate) struct Shared {
     pub(super) session: Mutex<Session<Completion>>,
     /// Where the server is an IoT Hub and the client a device or module.
@@ -40,7 +49,9 @@ pub(crate) struct Shared {
     pub(super) orders: Mutex<Orders>,
     pub(super) strand: Arc<Strand>,
     pub(super) counters: Mutex<LinkCounters>,
-    notify: Notify,
+    waker: Waker,
+    /// Ends the client on the calling thread, where its host can do that.
+    finish: OnceLock<Finish>,
     /// The I/O waits and has to be woken. Set before it looks a last time whether there is work.
     asleep: AtomicBool,
     connect_called: AtomicBool,
@@ -49,14 +60,28 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// For a host that is a task. `pooled`: callbacks run on the library's threads.
     pub(super) fn new(session: Session<Completion>, hub: Option<HubLink>, pooled: bool) -> Arc<Self> {
+        Self::made(session, hub, pooled, Waker::Task(Notify::new()))
+    }
+
+    /// For a host that waits for a descriptor.
+    pub(super) fn with_bell(session: Session<Completion>, hub: Option<HubLink>, bell: Bell) -> Arc<Self> {
+        let shared = Self::made(session, hub, false, Waker::Bell(bell));
+        // It waits from the first moment on: nothing has to be processed before the descriptor says so.
+        shared.fall_asleep();
+        shared
+    }
+
+    fn made(session: Session<Completion>, hub: Option<HubLink>, pooled: bool, waker: Waker) -> Arc<Self> {
         let shared = Arc::new(Self {
             session: Mutex::new(session),
             hub,
             orders: Mutex::new(Orders::default()),
             strand: Strand::new(pooled),
             counters: Mutex::default(),
-            notify: Notify::new(),
+            waker,
+            finish: OnceLock::new(),
             asleep: AtomicBool::new(false),
             connect_called: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -75,9 +100,15 @@ impl Shared {
         shared
     }
 
-    /// For who cannot tell whether the I/O sleeps.
+    pub(super) fn set_finish(&self, finish: Finish) {
+        // Set once, where the client is made.
+        let _ = self.finish.set(finish);
+    }
+
+    /// For news that [`Connection::has_work`](super::Connection::has_work) does not see.
     pub(super) fn wake_always(&self) {
-        self.notify.notify_one();
+        lock(&self.orders).fresh = true;
+        self.wake();
     }
 
     fn is_closed(&self) -> bool {
@@ -86,7 +117,10 @@ impl Shared {
 
     pub(super) fn wake(&self) {
         if self.asleep.swap(false, Ordering::SeqCst) {
-            self.notify.notify_one();
+            match &self.waker {
+                Waker::Task(notify) => notify.notify_one(),
+                Waker::Bell(bell) => bell.ring(),
+            }
         }
     }
 
@@ -99,7 +133,10 @@ impl Shared {
     }
 
     pub(super) async fn woken(&self) {
-        self.notify.notified().await;
+        match &self.waker {
+            Waker::Task(notify) => notify.notified().await,
+            Waker::Bell(_) => std::future::pending().await,
+        }
     }
 
     /// Operations that have not completed, and the bytes that they hold.
@@ -242,14 +279,23 @@ impl Shared {
         drop(session);
     }
 
-    /// Ends now, and returns when no callback of this client will run any more. The callbacks of a
-    /// client without threads run where its driver does, which this does not wait for.
+    /// Ends now, and returns when no callback of this client will run any more: those that are left
+    /// run here if the client is a manual one. Those of a driven client run where its driver does,
+    /// which this does not wait for.
     pub(crate) fn free(&self) {
         self.strand.mute();
-        // A client that has ended already has nothing to close.
-        let _ = self.close(Duration::ZERO, Completion::ignored());
+        if let Some(finish) = self.finish.get() {
+            finish();
+            return;
+        }
+        self.close_now();
         if self.strand.is_pooled() {
             self.strand.wait_ended();
         }
+    }
+
+    pub(super) fn close_now(&self) {
+        // A client that has ended already has nothing to close.
+        let _ = self.close(Duration::ZERO, Completion::ignored());
     }
 }

@@ -1,5 +1,6 @@
 //! The surroundings of one run: a local hub with two devices and a module.
 
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -17,14 +18,36 @@ pub(crate) struct Lab {
     pub(crate) events: Receiver<Value>,
 }
 
+/// With the identities that most programs use.
+fn usual(options: Options) -> Options {
+    options.device(DEVICE).device("second").module(DEVICE, "module")
+}
+
 impl Lab {
     pub(crate) fn new() -> Self {
-        Self::with(Options::default().device(DEVICE).device("second").module(DEVICE, "module"))
+        Self::with(usual(Options::default()))
     }
 
     pub(crate) fn with(options: Options) -> Self {
         let (hub, events) = Hub::start_recorded(options).unwrap();
         Self { hub, events }
+    }
+
+    /// As [`Lab::addressed`], with the keys and certificates of every other hub of `certs`.
+    pub(crate) fn lasting(certs: &Path) -> Options {
+        Options { certs: Some(certs.to_owned()), ..Self::addressed() }
+    }
+
+    /// Without a name that has to be looked up.
+    pub(crate) fn addressed() -> Options {
+        usual(Options { name: "127.0.0.1".to_owned(), ..Options::default() })
+    }
+
+    /// Stops it; what takes its place listens on the same port.
+    pub(crate) fn restart(self, options: Options) -> Self {
+        let mqtt_port = self.hub.mqtt_port();
+        drop(self);
+        Self::with(Options { mqtt_port, ..options })
     }
 
     /// What every program is told by its environment.

@@ -9,6 +9,9 @@ mod run;
 
 mod cloud;
 mod credentials;
+mod idle;
+mod loops;
+mod manual;
 mod network;
 mod reconnects;
 mod simple;

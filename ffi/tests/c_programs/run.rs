@@ -83,6 +83,10 @@ impl Running {
         Self { input: child.stdin.take(), child, lines, heard: Vec::new(), errors: Some(errors), name }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for this line.
     pub(crate) fn hear(&mut self, expected: &str) {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {

@@ -152,5 +152,6 @@ impl Connection {
             self.end();
             self.shared.strand.push(&mut self.jobs);
         }
+        self.phase = Phase::Ended;
     }
 }
