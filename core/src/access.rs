@@ -38,8 +38,10 @@ impl Admission {
     /// `Argument`: what is missing, or contradicts itself.
     pub(crate) fn of(config: &Config) -> Result<Self> {
         let missing = |what, how| Error::argument(what, format_args!("not given: {how}"));
-        let identity =
-            config.identity.clone().ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
+        let identity = config
+            .identity
+            .clone()
+            .ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
         let credential = config
             .credential
             .clone()

@@ -11,7 +11,9 @@ const TOLERANCE: u64 = crate::hub::sas::CLOCK_SKEW;
 pub(super) fn judge(now: u64) -> Result<String, String> {
     let says = utc(now);
     if now < RELEASED {
-        return Err(format!("{NEVER_SET}; it says {says}. Set it (NTP, or by hand): certificates and tokens have dates"));
+        return Err(format!(
+            "{NEVER_SET}; it says {says}. Set it (NTP, or by hand): certificates and tokens have dates"
+        ));
     }
     Ok(format!("it says {says}, which may be right"))
 }
@@ -42,7 +44,11 @@ impl Difference {
         }
         let side = if now < hub { "behind" } else { "ahead of" };
         let advice = if self.is_fatal() { ": set it" } else { "" };
-        format!("the clock of this machine is {} {side} the hub's, which says {}{advice}", span(seconds), utc(hub))
+        format!(
+            "the clock of this machine is {} {side} the hub's, which says {}{advice}",
+            span(seconds),
+            utc(hub)
+        )
     }
 }
 

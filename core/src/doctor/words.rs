@@ -49,7 +49,8 @@ pub(super) fn judge_own(der: &[u8], now: u64) -> Result<String> {
         ));
     }
     let left = not_after - now;
-    let renew = if left < SOON { format!(" ({} are left: renew it soon)", span(left)) } else { String::new() };
+    let renew =
+        if left < SOON { format!(" ({} are left: renew it soon)", span(left)) } else { String::new() };
     Ok(format!("its certificate, of {subject}, is good until {}{renew}", utc(not_after)))
 }
 
@@ -86,14 +87,18 @@ pub(super) fn presented(der: &[u8]) -> String {
 pub(super) fn untrusted(host: &str, cause: Cause, issuer: Option<&str>) -> Vec<String> {
     let of_azure = |issuer: &str| ["Microsoft", "DigiCert"].iter().any(|name| issuer.contains(name));
     match (cause, issuer) {
-        (Cause::TlsUntrusted, Some(issuer)) if Policy::is_hub_host(host) && !of_azure(issuer) => vec![format!(
-            "IoT Hub's certificates are issued by Microsoft or DigiCert: a firewall or proxy that looks into TLS \
+        (Cause::TlsUntrusted, Some(issuer)) if Policy::is_hub_host(host) && !of_azure(issuer) => {
+            vec![format!(
+                "IoT Hub's certificates are issued by Microsoft or DigiCert: a firewall or proxy that looks into TLS \
              presents its own here; have this host exempted, or give the root of {issuer} as trusted_roots"
-        )],
+            )]
+        }
         (Cause::TlsUntrusted, Some(issuer)) => vec![format!(
             "if you do not know {issuer}, a firewall or proxy on the way looks into TLS: have this host exempted"
         )],
-        (Cause::TlsExpired, _) => vec!["renew it on the server, or set the clock if that is wrong".to_owned()],
+        (Cause::TlsExpired, _) => {
+            vec!["renew it on the server, or set the clock if that is wrong".to_owned()]
+        }
         (Cause::TlsName, _) => {
             vec!["use the name that it is for as host or gateway, or have it issued for this one".to_owned()]
         }
@@ -101,12 +106,9 @@ pub(super) fn untrusted(host: &str, cause: Cause, issuer: Option<&str>) -> Vec<S
     }
 }
 
-/// What to do where the hub refused the device.
+/// What to do where the hub refused the device, which does not say why.
 pub(super) fn refused(source: &Source, client_id: &str, own: Option<&[u8]>) -> Vec<String> {
-    let registered = format!(
-        "check in the portal that {client_id} is registered at this hub and enabled (the hub does not say what it \
-         dislikes)"
-    );
+    let check = format!("check in the portal that {client_id} is registered at this hub and enabled");
     let shown = own.and_then(Certificate::read).map(|read| {
         format!(
             "the certificate shown is of {}, issued by {}, with the SHA-256 thumbprint {}: the hub has to know \
@@ -117,24 +119,22 @@ pub(super) fn refused(source: &Source, client_id: &str, own: Option<&[u8]>) -> V
             read.thumbprint()
         )
     });
-    let about = match source {
+    let and = match source {
         Source::Credential(Credential::Key { policy: Some(_), .. }) => {
-            "that the policy allows DeviceConnect, and that this is one of its keys".to_owned()
+            "that the policy allows DeviceConnect, and that this is one of its keys"
         }
-        Source::Credential(Credential::Key { .. }) => {
-            "that the key is its primary or secondary key".to_owned()
-        }
+        Source::Credential(Credential::Key { .. }) => "that the key is its primary or secondary key",
         Source::Credential(Credential::Token { .. } | Credential::Source(_)) => {
-            "that the token is for it, is signed with one of its keys, and has not expired".to_owned()
+            "that the token is for it, is signed with one of its keys, and has not expired"
         }
         Source::Credential(Credential::Signer(_)) | Source::Edge { .. } => {
-            "that what signs holds one of its keys".to_owned()
+            "that what signs holds one of its keys"
         }
         Source::Credential(Credential::Certificate) | Source::Files(_) | Source::TlsSigner(_) => {
-            shown.unwrap_or_else(|| "that it is registered with this certificate".to_owned())
+            "that it is registered with this certificate"
         }
     };
-    vec![registered, about]
+    std::iter::once(format!("{check}, and {and}")).chain(shown).collect()
 }
 
 /// `has the address 192.0.2.1`

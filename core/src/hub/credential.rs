@@ -146,7 +146,8 @@ impl Proof {
     }
 }
 
-pub(crate) const NEVER_SET: &str = "the clock of this machine was never set: it is before the release of this library";
+pub(crate) const NEVER_SET: &str =
+    "the clock of this machine was never set: it is before the release of this library";
 
 /// Our clock has no part in a token of somebody else's, unless it was made on this machine.
 fn doubt_of_token(expiry: u64, now: u64) -> Option<Doubt> {

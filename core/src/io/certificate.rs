@@ -16,12 +16,15 @@ pub(crate) struct Certificate<'a> {
     /// What is inside of the `Name`.
     pub(crate) issuer_name: &'a [u8],
     subject: &'a [u8],
+    /// What is inside of the `SubjectPublicKeyInfo`.
+    key: &'a [u8],
     /// Seconds since 1970.
     pub(crate) not_before: u64,
     pub(crate) not_after: u64,
 }
 
 const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
@@ -52,7 +55,8 @@ impl<'a> Iterator for Values<'a> {
         let (&length, rest) = rest.split_first()?;
         let (length, rest) = match length {
             0..=0x7f => (usize::from(length), rest),
-            0x81..=0x84 => {
+            // No certificate is longer than 64 KiB.
+            0x81 | 0x82 => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
                 (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
             }
@@ -86,7 +90,8 @@ impl<'a> Certificate<'a> {
         let mut validity = Values(fields.content(SEQUENCE)?);
         let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
         let subject = fields.content(SEQUENCE)?;
-        Some(Self { der, issuer_name, subject, not_before, not_after })
+        let key = fields.content(SEQUENCE)?;
+        Some(Self { der, issuer_name, subject, key, not_before, not_after })
     }
 
     pub(crate) fn subject(&self) -> String {
@@ -99,6 +104,14 @@ impl<'a> Certificate<'a> {
 
     pub(crate) fn is_self_issued(&self) -> bool {
         self.subject == self.issuer_name
+    }
+
+    /// The algorithm with its parameters, as it is encoded, and the bits of the public key.
+    pub(super) fn public_key(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let mut fields = Values(self.key);
+        let (algorithm, bits) = (fields.content(SEQUENCE)?, fields.content(BIT_STRING)?);
+        // The first byte counts unused bits, of which keys have none.
+        Some((algorithm, bits.strip_prefix(&[0])?))
     }
 
     /// SHA-256 of the certificate in upper-case hexadecimal, as the portal shows it.
@@ -226,9 +239,11 @@ mod tests {
         let bmp = DnValue::BmpString("\u{160}koda\u{7}".try_into().unwrap());
         let teletex = DnValue::TeletexString("Old".try_into().unwrap());
         let long = DnValue::Utf8String("x".repeat(200));
-        for (value, expected) in
-            [(bmp, "\"\u{160}koda\"".to_owned()), (teletex, "\"Old\"".into()), (long, format!("\"{}\"", "x".repeat(80)))]
-        {
+        for (value, expected) in [
+            (bmp, "\"\u{160}koda\"".to_owned()),
+            (teletex, "\"Old\"".into()),
+            (long, format!("\"{}\"", "x".repeat(80))),
+        ] {
             let mut params = CertificateParams::default();
             params.distinguished_name = rcgen::DistinguishedName::new();
             params.distinguished_name.push(DnType::CommonName, value);
@@ -238,6 +253,30 @@ mod tests {
             assert!(read.is_self_issued());
         }
         assert_eq!(name(&[]), "somebody without a name");
+    }
+
+    #[test]
+    fn values_are_bounded() {
+        for (der, expected) in [
+            (&[][..], None),
+            (&[0x30], None),
+            (&[0x30, 1], None),
+            (&[0x30, 0x81], None),
+            (&[0x30, 0x82, 0, 2, 7], None),
+            (&[0x30, 0x83, 0, 0, 1, 7], None),
+            (&[0x30, 0x80, 0, 0], None),
+            (&[0x30, 1, 7, 8], Some((&[7][..], &[8][..]))),
+            (&[0x30, 0x81, 1, 7, 8], Some((&[7], &[8]))),
+            (&[0x30, 0x82, 0, 1, 7, 8], Some((&[7], &[8]))),
+        ] {
+            let mut values = Values(der);
+            let found = values.next().map(|(tag, content)| {
+                assert_eq!(tag, 0x30);
+                (content, values.0)
+            });
+            assert_eq!(found, expected, "{der:02x?}");
+        }
+        assert!(Values(&[0x31, 0]).content(0x30).is_none());
     }
 
     #[test]

@@ -75,8 +75,9 @@ pub(crate) fn dial(host: &str, port: u16, via: &Via, timeout: Duration) -> Resul
         }
         let until = dial.deadline().unwrap_or_else(Instant::now);
         match dial.want() {
-            Some((socket, interest)) => wait(socket, interest, until)
-                .map_err(|errno| Fault::io(&place(host, port), &errno.into()))?,
+            Some((socket, interest)) => {
+                wait(socket, interest, until).map_err(|errno| Fault::io(&place(host, port), &errno.into()))?
+            }
             None => drop(woken.recv_timeout(left(until))),
         }
     }
