@@ -1059,7 +1059,8 @@ iothub_status_t iothub_client_connect(iothub_client_t *client,
                                       iothub_free_fn free_fn);
 
 /**
- * Sends what is queued for up to timeout_ms, then disconnects for good; nothing is accepted from now on.
+ * Sends what is queued and lets handlers finish with what they got, for up to timeout_ms, then disconnects
+ * for good; nothing is accepted from now on but acknowledgements and answers to methods.
  * done: IOTHUB_OK, or IOTHUB_E_TIMEOUT if something was left, which was completed with IOTHUB_E_CLOSED
  * before. A second call may shorten the time.
  *

@@ -122,7 +122,8 @@ impl MqttClient {
         self.0.shared.connect(done)
     }
 
-    /// Sends what is queued for up to `timeout`, then disconnects for good. The answer is an error
+    /// Sends what is queued and lets handlers finish with what they got, for up to `timeout`, then
+    /// disconnects for good. The answer is an error
     /// of kind `Timeout` if something was left.
     pub fn close(&self, timeout: Duration) -> Result<Pending> {
         let (done, pending) = Completion::future();

@@ -1,5 +1,5 @@
 # find_package(iothub_mqtt) gives the target iothub_mqtt::iothub_mqtt, and iothub_mqtt::static where the static
-# library is installed. This file lies in <prefix>/share/iothub_mqtt/cmake.
+# library is installed; iothub_mqtt::cpp is for iothub_mqtt.hpp, with C++17 and threads. This file lies in <prefix>/share/iothub_mqtt/cmake.
 get_filename_component(_iothub_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 find_path(_iothub_include iothub_mqtt.h HINTS "${_iothub_prefix}/include" NO_CACHE REQUIRED)
 find_library(_iothub_shared NAMES libiothub_mqtt.so HINTS "${_iothub_prefix}" PATH_SUFFIXES lib lib64
@@ -15,8 +15,8 @@ foreach(_iothub_kind IN ITEMS shared static)
                           INTERFACE_INCLUDE_DIRECTORIES "${_iothub_include}")
   endif()
 endforeach()
+find_package(Threads REQUIRED)
 if(TARGET iothub_mqtt::static)
-  find_package(Threads REQUIRED)
   set_property(TARGET iothub_mqtt::static PROPERTY INTERFACE_LINK_LIBRARIES Threads::Threads ${CMAKE_DL_LIBS} m)
 endif()
 
@@ -27,4 +27,10 @@ if(NOT TARGET iothub_mqtt::iothub_mqtt)
   else()
     set_property(TARGET iothub_mqtt::iothub_mqtt PROPERTY INTERFACE_LINK_LIBRARIES iothub_mqtt::static)
   endif()
+endif()
+
+if(NOT TARGET iothub_mqtt::cpp)
+  add_library(iothub_mqtt::cpp INTERFACE IMPORTED)
+  target_compile_features(iothub_mqtt::cpp INTERFACE cxx_std_17)
+  target_link_libraries(iothub_mqtt::cpp INTERFACE iothub_mqtt::iothub_mqtt Threads::Threads)
 endif()

@@ -128,7 +128,8 @@ pub unsafe extern "C" fn iothub_client_connect(
     })
 }
 
-/// Sends what is queued for up to timeout_ms, then disconnects for good; nothing is accepted from now on.
+/// Sends what is queued and lets handlers finish with what they got, for up to timeout_ms, then disconnects
+/// for good; nothing is accepted from now on but acknowledgements and answers to methods.
 /// done: IOTHUB_OK, or IOTHUB_E_TIMEOUT if something was left, which was completed with IOTHUB_E_CLOSED
 /// before. A second call may shorten the time.
 ///

@@ -103,6 +103,30 @@ fn a_cloud_to_device_message_is_settled_by_its_handler() {
 }
 
 #[test]
+fn a_close_lets_the_handler_that_is_running_settle_its_message() {
+    let local = Local::start();
+    let device = Recorded::new(local.config(DEVICE));
+    let (sender, running) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let handler = move |_: &Message, _| {
+        sender.send(()).unwrap();
+        released.recv().unwrap();
+        Ack::Now
+    };
+    device.client.on_message(Some(Box::new(handler))).unwrap();
+    wait(device.client.connect().unwrap()).unwrap();
+    for id in ["first", "second"] {
+        local.hub.send_c2d(DEVICE, CloudMessage::new("slow").with_id(id)).unwrap();
+    }
+    running.recv_timeout(PATIENCE).unwrap();
+    let closed = device.client.close(PATIENCE).unwrap();
+    release.send(()).unwrap();
+    release.send(()).unwrap();
+    wait(closed).unwrap();
+    assert_eq!([settled(&local), settled(&local)], ["first", "second"]);
+}
+
+#[test]
 fn an_unsettled_message_comes_again_and_its_old_number_settles_nothing() {
     let local = Local::start();
     let (device, messages) = receiving(&local, Ack::Later);

@@ -241,6 +241,11 @@ impl<T> Twin<T> {
                 }
             }
         }
+        // One that was to be sent again for lack of capacity would undo this one.
+        self.give_up(heard, |waiting| match &waiting.kind {
+            Kind::Report { overtaken: true, .. } if !waiting.sent => waiting.refused.clone(),
+            _ => None,
+        });
         let result = match answer.status {
             200..300 => Ok(match waiting.kind {
                 Kind::Report { .. } => TwinAnswer::Reported(answer.version),
@@ -268,9 +273,13 @@ impl<T> Twin<T> {
         now: Instant,
         heard: &mut Vec<Heard<T>>,
     ) {
-        let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.refusals)).min(LONGEST_WAIT);
+        // Refusals of requests that were sent together are one, however many they are.
+        if self.held_until.is_none_or(|until| now >= until) {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let doublings = self.refusals.saturating_sub(1);
+        let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_WAIT);
         let wait = answer.retry_after.map_or(doubled, |seconds| Duration::from_secs(seconds.min(3600)));
-        self.refusals = self.refusals.saturating_add(1);
         self.held_until = self.held_until.max(Some(now + wait));
         let Some(waiting) = self.waiting.get_mut(n) else { return };
         waiting.sent = false;

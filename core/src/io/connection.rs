@@ -226,7 +226,9 @@ impl Connection {
         }
         if let (Some(until), Phase::Open(open)) = (close, &mut self.phase) {
             let owed = self.shared.owed();
+            let settling = self.shared.strand.is_settling();
             let mut session = lock(&self.shared.session);
+            session.work(settling);
             if session.state() == State::Finished {
                 // A renewal has said goodbye already: what is queued is for the next connection.
                 return;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::pool;
@@ -59,7 +59,7 @@ pub(super) enum Request {
     Acknowledge(Delivery),
     /// No handler will answer it.
     Refuse(MethodRequest),
-    /// There is room for messages again.
+    /// There is room for messages again, or the last one has been handled.
     Read,
 }
 
@@ -102,6 +102,10 @@ pub(super) struct Strand {
     ask: OnceLock<Ask>,
     /// Bytes of the messages that no handler has seen.
     backlog: AtomicUsize,
+    /// How many of them there are, the one that a handler is looking at among them.
+    unsettled: AtomicUsize,
+    /// The connection waits for their end.
+    closing: AtomicBool,
     /// Run by the pool; otherwise whoever drives the client calls `run`.
     pooled: bool,
 }
@@ -131,6 +135,8 @@ impl Strand {
             parked: Mutex::default(),
             ask: OnceLock::new(),
             backlog: AtomicUsize::new(0),
+            unsettled: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
             pooled,
         })
     }
@@ -143,6 +149,13 @@ impl Strand {
     /// Whether so much waits for handlers that the server has to be held back.
     pub(super) fn is_full(&self) -> bool {
         self.backlog.load(Ordering::Relaxed) > MOST_BACKLOG
+    }
+
+    /// For a connection that is about to say goodbye: whether handlers are still at work on what came.
+    /// It is woken when they are done.
+    pub(super) fn is_settling(&self) -> bool {
+        self.closing.store(true, Ordering::SeqCst);
+        self.unsettled.load(Ordering::SeqCst) > 0
     }
 
     fn seen(&self, weight: usize) {
@@ -171,8 +184,10 @@ impl Strand {
             return;
         }
         queue.complete = matches!(jobs.back(), Some(Job::End));
-        let weight: usize = jobs.iter().map(Job::weight).sum();
+        let weights = jobs.iter().map(Job::weight).filter(|weight| *weight > 0);
+        let (count, weight) = weights.fold((0, 0), |(count, sum), weight| (count + 1, sum + weight));
         self.backlog.fetch_add(weight, Ordering::Relaxed);
+        self.unsettled.fetch_add(count, Ordering::SeqCst);
         if queue.jobs.is_empty() {
             std::mem::swap(&mut queue.jobs, jobs);
         } else {
@@ -241,6 +256,9 @@ impl Strand {
             Job::Received(received) => {
                 self.seen(received.weight());
                 self.deliver(received);
+                if self.unsettled.fetch_sub(1, Ordering::SeqCst) == 1 && self.closing.load(Ordering::SeqCst) {
+                    self.request(Request::Read);
+                }
             }
             Job::Status(status) => {
                 if !status.is_connected() {

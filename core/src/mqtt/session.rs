@@ -53,6 +53,8 @@ pub struct Session<T> {
     pipelining: bool,
     /// Whoever uses the session waits for messages that answer his own: a drain waits for them, too.
     expects: bool,
+    /// Whoever uses the session is still at work on what came, and may acknowledge it.
+    works: bool,
     closed: bool,
 }
 
@@ -78,6 +80,7 @@ impl<T> Session<T> {
             greeted: false,
             pipelining: false,
             expects: false,
+            works: false,
             closed: false,
         }
     }
@@ -137,11 +140,16 @@ impl<T> Session<T> {
         match publish.qos {
             _ if self.closed => Err(Error::closed()),
             QoS::ExactlyOnce => Err(Error::argument("qos", "publishing at QoS 2 is not offered")),
-            QoS::AtMostOnce if !matches!(self.state, State::Handshake | State::Up) => {
+            QoS::AtMostOnce if !self.takes_fleeting() => {
                 Err(Error::new(ErrorKind::State, "not connected; QoS 0 is not kept for a later connection"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether what is not kept for a later connection may still leave on this one.
+    fn takes_fleeting(&self) -> bool {
+        matches!(self.state, State::Handshake | State::Up | State::Draining(Drain::Everything))
     }
 
     /// Returns the packet id of the SUBSCRIBE. Kept until the SUBACK, as a message is.
@@ -226,6 +234,11 @@ impl<T> Session<T> {
         self.expects = expects;
     }
 
+    /// Whether [`Drain::Everything`] is to wait for acknowledgements and answers that are being made.
+    pub fn work(&mut self, works: bool) {
+        self.works = works;
+    }
+
     /// Completes everything with `Closed`. Nothing is accepted afterwards.
     pub fn close(&mut self) {
         self.closed = true;
@@ -285,7 +298,9 @@ impl<T> Session<T> {
             State::Draining(Drain::InFlight) => {
                 self.greeted && !self.expects && !self.outbox.awaits_answers()
             }
-            State::Draining(Drain::Everything) => self.greeted && !self.expects && self.outbox.len() == 0,
+            State::Draining(Drain::Everything) => {
+                self.greeted && !self.expects && !self.works && self.outbox.len() == 0
+            }
             State::Down | State::Handshake | State::Up | State::Finished => false,
         }
     }

@@ -52,6 +52,21 @@ fn everything_that_was_accepted_goes_first_if_so_asked() {
 }
 
 #[test]
+fn what_must_leave_before_the_end_may_still_be_said() {
+    let mut peer = Peer::with_window(1);
+    peer.connect(false);
+    peer.publish_many(1..=1);
+    peer.session.disconnect(Drain::Everything);
+    peer.try_publish("z", QoS::AtMostOnce, None).unwrap();
+    assert_eq!(peer.sent(), ["PUBLISH 1 m1", "PUBLISH 0 z"]);
+    peer.session.disconnect(Drain::InFlight);
+    let refused = peer.try_publish("y", QoS::AtMostOnce, None).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::State);
+    peer.puback(1);
+    assert_eq!(peer.sent(), ["DISCONNECT"]);
+}
+
+#[test]
 fn an_end_at_once_waits_for_nothing_and_keeps_what_waits() {
     let mut peer = Peer::with_window(1);
     peer.connect(false);

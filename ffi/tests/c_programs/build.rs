@@ -75,15 +75,20 @@ pub(crate) fn compile(name: &str, language: Language, link: Link) -> PathBuf {
         Language::C => compiler.args(["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-x", "c"]),
         Language::Cpp => compiler.args(["-std=c++17", "-x", "c++"]),
     };
-    compiler.args(WARNINGS).args(["-g", "-O1", "-pthread", "-I"]).arg(root().join("include"));
     compiler.arg(root().join(format!("tests/c/{name}.c"))).args(["-x", "none"]);
+    build(compiler, link, &program);
+    program
+}
+
+/// Lets `compiler`, which has its sources and standard, make a program or an object.
+pub(crate) fn build(mut compiler: Command, link: Link, program: &Path) {
+    compiler.args(WARNINGS).args(["-g", "-O1", "-pthread", "-I"]).arg(root().join("include"));
     match link {
         Link::Shared => compiler.arg("-L").arg(library()).arg("-liothub_mqtt"),
         Link::Static => compiler.arg(library().join("libiothub_mqtt.a")).args(["-lm", "-ldl"]),
         Link::Nothing => compiler.arg("-ldl"),
     };
-    let output = compiler.arg("-o").arg(&program).output().unwrap();
+    let output = compiler.arg("-o").arg(program).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name} as {language:?}:\n{errors}");
-    program
+    assert!(output.status.success(), "{compiler:?}:\n{errors}");
 }

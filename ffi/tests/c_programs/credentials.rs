@@ -13,18 +13,18 @@ use rcgen::{CertificateParams, KeyPair, SigningKey};
 use crate::lab::{DEVICE, Lab};
 use crate::run::{Running, Under, every_way};
 
-fn key(lab: &Lab) -> SharedAccessKey {
+pub(crate) fn key(lab: &Lab) -> SharedAccessKey {
     let string = lab.hub.connection_string(DEVICE).unwrap();
     SharedAccessKey::from_base64(string.split_once("SharedAccessKey=").unwrap().1).unwrap()
 }
 
-fn start(lab: &Lab, program: &Path, under: Under, kind: &str, more: &[(&str, String)]) -> Running {
+pub(crate) fn start(lab: &Lab, program: &Path, under: Under, kind: &str, more: &[(&str, String)]) -> Running {
     let mut environment = vec![("HUB_NAME", lab.hub.name().to_owned()), ("DEVICE", DEVICE.to_owned())];
     environment.extend_from_slice(more);
     Running::start(program, &[kind], under, lab, &environment)
 }
 
-fn ends(lab: &Lab, mut running: Running, kind: &str) {
+pub(crate) fn ends(lab: &Lab, mut running: Running, kind: &str) {
     running.hear("sent");
     assert_eq!(lab.event("telemetry")["body"], kind);
     running.end();
@@ -44,13 +44,13 @@ fn credentials() {
 }
 
 /// The scheme and the bytes of a request to sign.
-fn asked(line: &str) -> (u16, Vec<u8>) {
+pub(crate) fn asked(line: &str) -> (u16, Vec<u8>) {
     let (scheme, data) = line.strip_prefix("sign ").unwrap().split_once(' ').unwrap();
     let byte = |at: usize| u8::from_str_radix(&data[at..at + 2], 16).unwrap();
     (u16::from_str_radix(scheme, 16).unwrap(), (0..data.len()).step_by(2).map(byte).collect())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text
@@ -79,7 +79,7 @@ fn of_a_signer(lab: &Lab, program: &Path, under: Under) {
     ends(lab, running, "signer");
 }
 
-fn of_a_token_source(lab: &Lab, program: &Path, under: Under) {
+pub(crate) fn of_a_token_source(lab: &Lab, program: &Path, under: Under) {
     let resource = Identity::new(lab.hub.name(), DEVICE, None).unwrap().sas_resource();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let token = token(&resource, &key(lab), now + 3600, None);
@@ -87,7 +87,7 @@ fn of_a_token_source(lab: &Lab, program: &Path, under: Under) {
 }
 
 /// A hub that knows the device by this certificate.
-fn certified(key: &KeyPair) -> (Lab, String) {
+pub(crate) fn certified(key: &KeyPair) -> (Lab, String) {
     let certificate = CertificateParams::new([DEVICE.to_owned()]).unwrap().self_signed(key).unwrap();
     let thumbprint = hex(&sha256(certificate.der()));
     let device = CredentialOptions::Thumbprints(vec![thumbprint]);
@@ -100,7 +100,7 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
     Sha256::digest(bytes).to_vec()
 }
 
-fn in_files(program: &Path, under: Under) {
+pub(crate) fn in_files(program: &Path, under: Under) {
     let owned = KeyPair::generate().unwrap();
     let (lab, certificate) = certified(&owned);
     let folder = tempfile::TempDir::new().unwrap();
@@ -128,7 +128,7 @@ fn of_a_tls_signer(program: &Path, under: Under) {
     ends(&lab, running, "tls");
 }
 
-fn of_iot_edge(lab: &Lab, program: &Path, under: Under) {
+pub(crate) fn of_iot_edge(lab: &Lab, program: &Path, under: Under) {
     let string = lab.hub.connection_string("device/module").unwrap();
     let workload = Workload::start(&string, lab.hub.ca_pem());
     let more = [

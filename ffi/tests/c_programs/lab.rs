@@ -19,7 +19,7 @@ pub(crate) struct Lab {
 }
 
 /// With the identities that most programs use.
-fn usual(options: Options) -> Options {
+pub(crate) fn usual(options: Options) -> Options {
     options.device(DEVICE).device("second").module(DEVICE, "module")
 }
 

@@ -1,5 +1,5 @@
 //! The programs of `tests/c`: each compiled as C11 and as C++17 with every warning an error, linked with
-//! the library, and run plainly and under valgrind against a local hub of its own.
+//! the library, and run plainly and under valgrind against a local hub of its own. Those of `tests/cpp` likewise.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod build;
@@ -8,6 +8,8 @@ mod lab;
 mod run;
 
 mod cloud;
+mod cpp;
+mod cpp_header;
 mod credentials;
 mod idle;
 mod loops;

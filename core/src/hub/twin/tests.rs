@@ -181,6 +181,39 @@ fn a_hub_without_capacity_is_given_time_and_then_asked_again_in_order() {
 }
 
 #[test]
+fn requests_that_are_refused_together_double_the_wait_once() {
+    let mut lab = Lab::connected();
+    for name in ["a", "b", "c", "d"] {
+        lab.report(name);
+    }
+    lab.sent();
+    for number in 1..=4 {
+        lab.answer(number, 429, "");
+    }
+    assert_eq!(lab.twin.deadline(), Some(lab.now + Duration::from_secs(1)));
+    lab.pass(1);
+    assert_eq!(lab.sent(), ["a 1", "b 2", "c 3", "d 4"]);
+    lab.answer(1, 429, "");
+    lab.answer(2, 429, "");
+    assert_eq!(lab.twin.deadline(), Some(lab.now + Duration::from_secs(2)));
+}
+
+#[test]
+fn a_refused_report_that_was_overtaken_is_not_sent_again() {
+    let mut lab = Lab::connected();
+    for name in ["a", "b", "c"] {
+        lab.report(name);
+    }
+    lab.sent();
+    lab.answer(1, 429, "");
+    lab.answer(2, 204, "");
+    assert_eq!(lab.said(), ["a: Throttled", "b: Some(2)"]);
+    lab.answer(3, 429, "");
+    lab.pass(2);
+    assert_eq!(lab.sent(), ["c 3"], "the last one stays the last");
+}
+
+#[test]
 fn the_wait_that_the_hub_names_counts() {
     let mut lab = Lab::connected();
     lab.get("a");

@@ -120,10 +120,11 @@ impl Connection {
         };
         let unfinished = self.shared.owed();
         let mut session = lock(&self.shared.session);
+        let messages = session.owed();
         session.stop();
         session.close();
         drop(session);
-        lock(&self.shared.counters).dropped += unfinished as u64;
+        lock(&self.shared.counters).dropped += messages as u64;
         self.collect(Instant::now());
         if let Some(hub) = &self.shared.hub {
             hub.close(&mut self.jobs);

@@ -1,0 +1,7 @@
+//! Every scenario in every language, as a part of `cargo test`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    iothub_conformance::test()
+}
