@@ -88,7 +88,7 @@ pub struct Finding {
 ///
 /// Blocks the calling thread, on which it calls `tell`; each step may take the
 /// [connect timeout](crate::Tuning::set_connect_timeout). No thread is started but for a name lookup, and for
-/// callbacks and files that make credentials. Needs no async runtime, and must not be called from within one.
+/// callbacks and files that make credentials. Inside an async runtime, call it where blocking is allowed.
 ///
 /// The last check is a real connection with the identity of `config`: IoT Hub has one connection for each
 /// identity, so that of a client that runs ends, and the client connects again. The session at the hub is kept
@@ -99,6 +99,16 @@ pub struct Finding {
 /// Where the MQTT port fails, port 443 is tried, and said to be open if it is. Where the server's certificate
 /// is refused, a second connection looks at what it presents; where a token is refused that this machine made,
 /// port 443 is asked for the time.
+///
+/// ```no_run
+/// # fn main() -> iothub_mqtt::Result<()> {
+/// let mut config = iothub_mqtt::Config::new();
+/// config.set_connection_string("HostName=contoso.azure-devices.net;DeviceId=gauge-1;SharedAccessKey=a2V5")?;
+/// iothub_mqtt::doctor(&config, &mut |finding| {
+///     println!("{:<12} {:?}: {}", finding.check.name(), finding.verdict, finding.detail);
+/// })
+/// # }
+/// ```
 ///
 /// # Errors
 /// The first failure, with its kind and the text of its finding.

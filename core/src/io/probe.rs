@@ -240,9 +240,11 @@ impl Probe {
         let until = Instant::now() + self.target.timeout;
         loop {
             let now = Instant::now();
-            while self.wire.read(&self.session, now)? {}
+            let unread = self.wire.read(&self.session, now)?;
             self.wire.timer(&self.session, now)?;
-            while self.wire.write(&self.session, now)? {}
+            let unwritten = self.wire.write(&self.session, now)?;
+            // Messages for a device that is not here; they come again.
+            lock(&self.session).take_events();
             if done(&self.wire, &lock(&self.session)) {
                 return Ok(());
             }
@@ -253,7 +255,7 @@ impl Probe {
             }
             let want = Interest { read: true, write: self.wire.blocked().write };
             let deadline = self.wire.deadline(&self.session).map_or(until, |deadline| deadline.min(until));
-            if let Some(socket) = self.wire.socket() {
+            if let Some(socket) = self.wire.socket().filter(|_| !unread && !unwritten) {
                 wait(socket, want, deadline).map_err(|errno| Fault::io(&peer, &errno.into()))?;
             }
         }
