@@ -140,6 +140,9 @@ fn wait(socket: &OwnedFd, interest: Interest, until: Instant) -> rustix::io::Res
     }
 }
 
+/// What texts call the callback that signs for TLS.
+pub(crate) const TLS_SIGNER: &str = "the TLS signer";
+
 /// Whom a connection is for, and how long each step of it may take.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -177,7 +180,7 @@ impl Probe {
         if signs {
             let until = Instant::now() + timeout;
             let secured = move || wire.secure(until).map(|()| wire);
-            wire = aside("the TLS signer", timeout, secured).inspect_err(|_| {
+            wire = aside(TLS_SIGNER, timeout, secured).inspect_err(|_| {
                 // A callback that hangs keeps the socket open.
                 let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
             })?;

@@ -125,7 +125,24 @@ fn what_makes_the_credentials_fails_or_hangs() {
             fails(&Case { what, config, check: Check::Credentials, kind: ErrorKind::Auth, parts: said });
         assert_eq!(verdict(&findings, Check::Tls), Verdict::Passed);
     }
-    drop(release);
+    let owned = Owned::until(2049);
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let mut stuck = local.config(DEVICE);
+    stuck.tuning.set_connect_timeout(Duration::from_millis(500)).unwrap();
+    let sign = move |_, _: &[u8]| {
+        gone.lock().unwrap().recv().unwrap_or_default();
+        Ok(Vec::new())
+    };
+    stuck.set_x509_signer(owned.pem.as_bytes(), Arc::new(sign)).unwrap();
+    fails(&Case {
+        what: "a TLS signer that hangs",
+        config: stuck,
+        check: Check::Tls,
+        kind: ErrorKind::Auth,
+        parts: parts(&["the TLS signer did not answer within 500ms"]),
+    });
+    drop((release, go));
 }
 
 /// The port of MQTT says no word of the time; the other one does.

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use iothub_mqtt::io::TlsSigner;
 use iothub_mqtt::{Check, Config, Error, ErrorKind, Finding, Transport, Verdict, doctor};
 use iothub_tests::{DEVICE, Local};
-use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use rcgen::{CertificateParams, DnType, KeyPair, SigningKey, date_time_ymd};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use sha2::{Digest, Sha256};
 
@@ -80,6 +82,12 @@ impl Owned {
         let certificate = params.self_signed(&key).unwrap();
         let thumbprint = Sha256::digest(certificate.der()).iter().map(|byte| format!("{byte:02X}")).collect();
         Self { pem: certificate.pem(), key: key.serialize_pem(), thumbprint }
+    }
+
+    /// What signs with its key.
+    pub(crate) fn signer(&self) -> TlsSigner {
+        let key = KeyPair::from_pem(&self.key).unwrap();
+        Arc::new(move |_, data: &[u8]| Ok(key.sign(data).unwrap()))
     }
 
     pub(crate) fn show(&self, config: &mut Config) {

@@ -5,8 +5,9 @@ use std::sync::{Arc, mpsc};
 use iothub_emulator::{CloudMessage, Options};
 use iothub_mqtt::hub::{Message, SharedAccessKey};
 use iothub_mqtt::io::Ack;
-use iothub_mqtt::{Check, ConnectionState, Verdict};
+use iothub_mqtt::{Check, Config, ConnectionState, Verdict};
 use iothub_tests::http_proxy::HttpProxy;
+use iothub_tests::workload::Workload;
 use iothub_tests::{DEVICE, Local, PATIENCE, Recorded};
 
 use crate::patient::*;
@@ -92,8 +93,70 @@ fn a_device_that_runs_comes_back_with_its_session() {
     device.client.on_message(Some(Box::new(handler))).unwrap();
     iothub_tests::wait(device.client.connect().unwrap()).unwrap();
     device.until(ConnectionState::Connected);
+    assert_eq!(local.event("connected")["session_present"], false);
     examine(&local.config(DEVICE)).1.unwrap();
     device.until(ConnectionState::Connected);
+    // The doctor, and the device again.
+    for _ in 0..2 {
+        assert_eq!(local.event("connected")["session_present"], true);
+    }
     local.hub.send_c2d(DEVICE, CloudMessage::new("still here")).unwrap();
     assert_eq!(received.recv_timeout(PATIENCE).unwrap(), b"still here");
+}
+
+/// As a client does: files are read again, and a signer runs aside.
+#[test]
+fn all_is_well_with_certificates_from_elsewhere() {
+    let (before, now) = (Owned::until(2030), Owned::until(2049));
+    let local = Local::with(Options::default().x509_device(DEVICE, &now.thumbprint));
+    let folder = tempfile::TempDir::new().unwrap();
+    let (certificate, key) = (folder.path().join("device.pem"), folder.path().join("key.pem"));
+    let write = |owned: &Owned| {
+        std::fs::write(&certificate, &owned.pem).unwrap();
+        std::fs::write(&key, &owned.key).unwrap();
+    };
+    write(&before);
+    let mut config = local.config(DEVICE);
+    config.set_x509_files(&certificate, &key).unwrap();
+    write(&now);
+    let (findings, result) = examine(&config);
+    result.unwrap();
+    holds(well(&findings, Check::Options), &["a certificate from files", "good until 2049-01-01"]);
+
+    let mut config = local.config(DEVICE);
+    config.set_x509_signer(now.pem.as_bytes(), now.signer()).unwrap();
+    let (findings, result) = examine(&config);
+    result.unwrap();
+    holds(well(&findings, Check::Options), &["signs through a callback", "good until 2049-01-01"]);
+}
+
+/// Whom to trust is asked for on the way.
+#[test]
+fn all_is_well_with_a_module_of_iot_edge() {
+    let options = Options { name: "hub.invalid".into(), ..Options::default() };
+    let local = Local::with(options.device(DEVICE).module(DEVICE, "camera"));
+    let string = local.hub.connection_string("device-1/camera").unwrap();
+    let workload = Workload::start(&string, local.hub.ca_pem());
+    let mut config = Config::new();
+    config
+        .set_edge_variables(|name| {
+            let value = match name {
+                "IOTEDGE_IOTHUBHOSTNAME" => "hub.invalid".to_owned(),
+                "IOTEDGE_GATEWAYHOSTNAME" => "localhost".to_owned(),
+                "IOTEDGE_DEVICEID" => DEVICE.to_owned(),
+                "IOTEDGE_MODULEID" => "camera".to_owned(),
+                "IOTEDGE_MODULEGENERATIONID" => "63700/1".to_owned(),
+                "IOTEDGE_WORKLOADURI" => workload.uri(),
+                "IOTEDGE_AUTHSCHEME" => "sasToken".to_owned(),
+                "IOTEDGE_APIVERSION" => "2019-01-30".to_owned(),
+                _ => return None,
+            };
+            Some(value)
+        })
+        .unwrap();
+    config.tuning.set_port(local.hub.mqtt_port()).unwrap();
+    let (findings, result) = examine(&config);
+    result.unwrap();
+    holds(well(&findings, Check::Options), &["device-1/camera of hub.invalid", "signed by IoT Edge"]);
+    holds(well(&findings, Check::Tls), &["trusted by a root in the trust bundle of IoT Edge"]);
 }

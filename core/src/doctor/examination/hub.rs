@@ -10,7 +10,7 @@ use crate::doctor::report::Report;
 use crate::doctor::{Check, words};
 use crate::error::ErrorKind;
 use crate::hub::Credential;
-use crate::io::probe::Probe;
+use crate::io::probe::{Probe, TLS_SIGNER};
 use crate::io::{Cause, Certificate, Fault, Greeting, is_of_the_web};
 
 impl Examination {
@@ -71,6 +71,8 @@ impl Examination {
                 more.extend(words::untrusted(&self.target.host, fault.cause, issuer.as_deref()));
                 more
             }
+            // Its own text says what happened, and the hub has no part in it.
+            Cause::Authentication if fault.detail.contains(TLS_SIGNER) => Vec::new(),
             Cause::Authentication => self.refused(),
             _ => vec![
                 "something on the way, or the server, takes the connection and does not speak TLS".to_owned(),
