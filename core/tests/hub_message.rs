@@ -205,3 +205,17 @@ proptest! {
         prop_assert!(Message::from_bag(bag, "x").unwrap() == message);
     }
 }
+
+#[test]
+fn a_received_message_is_passed_on_without_what_the_hub_wrote() {
+    let module = Identity::new("h.example", "d", Some("m")).unwrap();
+    let topic =
+        "devices/d/modules/m/inputs/in/%24.cdid=d&%24.cmid=other&%24.to=%2Fx&iothub-ack=none&%24.mid=1&a=b";
+    let mut message = Message::from_devicebound(topic, "body".into(), &module).unwrap();
+    message.set_system(SystemProperty::OutputName, "out").unwrap();
+    let expected = "devices/d/modules/m/messages/events/%24.on=out&%24.mid=1&a=b";
+    assert_eq!(message.telemetry_topic(&module).unwrap(), expected);
+    let mut made = Message::new("body");
+    made.set_system(SystemProperty::Ack, "none").unwrap();
+    assert_eq!(made.telemetry_topic(&module).unwrap_err().kind(), ErrorKind::Argument);
+}

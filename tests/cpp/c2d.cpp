@@ -20,7 +20,7 @@ int main() {
         seen.push_back(std::string(name) + (value ? "=" + std::string(*value) : ""));
       }
       CHECK(seen.size() == 2 && seen[0] == "grad=21 \xc2\xb0""C & more=/" && seen[1] == "null");
-      throws(Code::argument, "set by the hub", [&] { client.send(message, nullptr); });
+      client.send(message, nullptr);  // passed on as it came
       said("now");
       return Ack::now;
     }

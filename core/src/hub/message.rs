@@ -36,6 +36,8 @@ pub struct Message {
     body: Bytes,
     system: Vec<(SystemProperty, String)>,
     properties: Vec<(String, Option<String>)>,
+    /// It came from the hub.
+    received: bool,
 }
 
 impl Message {
@@ -64,13 +66,18 @@ impl Message {
         Ok(message)
     }
 
+    /// As [`Message::from_bag`], for what the hub delivered.
+    pub(crate) fn received(bag: &str, body: impl Into<Bytes>) -> Result<Self> {
+        Ok(Self { received: true, ..Self::from_bag(bag, body)? })
+    }
+
     /// What the hub delivered on a cloud-to-device topic or on a module's input.
     ///
     /// # Errors
     /// `Protocol` where the topic is neither for `id`, or its bag does not decode.
     pub fn from_devicebound(topic: &str, body: Bytes, id: &Identity) -> Result<Self> {
         match topic::parse_incoming(topic, id) {
-            Incoming::C2d { bag } | Incoming::Input { bag, .. } => Self::from_bag(bag, body),
+            Incoming::C2d { bag } | Incoming::Input { bag, .. } => Self::received(bag, body),
             _ => Err(Error::new(
                 ErrorKind::Protocol,
                 "topic: no cloud-to-device message or input of this identity",
@@ -162,20 +169,26 @@ impl Message {
     /// Appends the property bag to `out`: the system properties in the order of
     /// [`SystemProperty`], then the application properties in their own.
     pub fn write_bag(&self, out: &mut String) {
-        let mut system: Vec<_> = self.system_properties().collect();
+        self.write_bag_with(out, |_| true);
+    }
+
+    fn write_bag_with(&self, out: &mut String, keep: impl Fn(SystemProperty) -> bool) {
+        let mut system: Vec<_> = self.system_properties().filter(|(property, _)| keep(*property)).collect();
         system.sort_by_key(|(property, _)| *property);
         let system = system.into_iter().map(|(property, value)| (property.key(), Some(value)));
         property_bag::write(out, system.chain(self.properties()));
     }
 
     /// The topic to publish this message to as telemetry of `id`:
-    /// `devices/{device}[/modules/{module}]/messages/events/{bag}`.
+    /// `devices/{device}[/modules/{module}]/messages/events/{bag}`. What the hub wrote onto a message that
+    /// it delivered is left out, so that a message may be passed on as it came.
     ///
     /// # Errors
     /// `TooLarge` where [`size`](Self::size) is above [`MAX_MESSAGE`] or the topic is longer than
     /// [`MAX_TOPIC`]; `Argument` where a property is set that `id` cannot send.
     pub fn telemetry_topic(&self, id: &Identity) -> Result<String> {
-        if let Some((property, _)) = self.system.iter().find(|(known, _)| known.is_hub_only()) {
+        let stamped = self.system.iter().find(|(known, _)| known.is_hub_only());
+        if let (Some((property, _)), false) = (stamped, self.received) {
             return Err(Error::argument(
                 &format!("{property:?}"),
                 "is set by the hub; a device cannot send it",
@@ -186,7 +199,9 @@ impl Message {
         }
         check_size(self.size())?;
         let mut topic = topic::telemetry_prefix(id);
-        self.write_bag(&mut topic);
+        self.write_bag_with(&mut topic, |property| {
+            !self.received || !property.is_hub_only() && property != SystemProperty::To
+        });
         check_topic(&topic)?;
         Ok(topic)
     }

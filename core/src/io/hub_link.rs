@@ -163,9 +163,9 @@ impl HubLink {
             message.map_err(|error| log::warn!("a message from the hub was dropped: {error}")).ok()
         };
         let received = match topic::parse_incoming(&message.topic, &self.identity) {
-            Incoming::C2d { bag } => kept(Message::from_bag(bag, message.payload))
+            Incoming::C2d { bag } => kept(Message::received(bag, message.payload))
                 .map(|message| Received::Message(message, delivery)),
-            Incoming::Input { name, bag } => kept(Message::from_bag(bag, message.payload))
+            Incoming::Input { name, bag } => kept(Message::received(bag, message.payload))
                 .map(|message| Received::Input(name.into_owned(), message, delivery)),
             Incoming::Unknown => Some(Received::Topic(message)),
             service => {

@@ -271,7 +271,10 @@ pub(super) fn read(stream: &mut BytesMut, max_size: usize) -> std::result::Resul
     };
     let incoming = match packet {
         v4::Packet::Publish(p) => {
-            check_topic(&p.topic).map_err(|e| format!("a PUBLISH with a bad topic: {e}"))?;
+            // A wildcard is no reason to hang up: the message would come again on every connection.
+            if p.topic.is_empty() || p.topic.contains('\0') {
+                return Err("a PUBLISH without a topic, or with a NUL in it".into());
+            }
             Incoming::Publish {
                 topic: p.topic,
                 payload: p.payload,

@@ -134,7 +134,7 @@ fn a_server_that_breaks_mqtt_is_left_and_nothing_is_lost() {
         &[0xB0, 2, 0, 3],                   // UNSUBACK for a SUBSCRIBE
         &[0x20, 2, 0, 0],                   // a second CONNACK
         &[0x50, 2, 0, 1],                   // PUBREC
-        &[0x30, 3, 0, 1, b'#'],             // a wildcard in a topic
+        &[0x30, 3, 0, 1, 0],                // a NUL in a topic
         &[0x30, 2, 0, 0],                   // no topic
         &[0x36, 5, 0, 1, b'a', 0, 1],       // QoS 3
         &[0x32, 5, 0, 1, b'a', 0, 0],       // id 0
@@ -190,4 +190,14 @@ fn a_flood_of_messages_without_acknowledgement_is_bounded() {
         bytes.extend_from_slice(&[0x32, 5, 0, 1, b'a', id.to_be_bytes()[0], id.to_be_bytes()[1]]);
     }
     assert!(matches!(peer.say_bytes(&bytes), Err(Fault::Protocol(_))));
+}
+
+/// Some senders leave a '+' as it is in the properties that IoT Hub puts into topics.
+#[test]
+fn a_wildcard_in_a_topic_is_taken_as_it_is() {
+    let mut peer = Peer::with_window(1);
+    peer.connect(false);
+    peer.say_bytes(&[0x30, 5, 0, 3, b'a', b'+', b'#']).unwrap();
+    let Some(Event::Message(message)) = peer.session.next_event() else { panic!("no message") };
+    assert_eq!(message.topic, "a+#");
 }

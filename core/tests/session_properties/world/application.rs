@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use iothub_mqtt::ErrorKind;
-use iothub_mqtt::mqtt::{Event, Message, Publish, QoS, State};
+use iothub_mqtt::mqtt::{Drain, Event, Message, Publish, QoS, State};
 
 use super::super::ledger::Kind;
 use super::{Got, World};
 
 impl World {
+    /// Whether what is not kept for a later connection may still leave on this one.
+    fn takes_fleeting(&self) -> bool {
+        matches!(self.session.state(), State::Handshake | State::Up | State::Draining(Drain::Everything))
+    }
+
     pub(super) fn publish(&mut self, extra: usize, at_least_once: bool, ttl: Option<u64>) {
         let tag = self.ledger.next_tag();
         let mut payload = tag.to_be_bytes().to_vec();
@@ -28,7 +33,7 @@ impl World {
         let expiry = ttl.map(|seconds| self.now + Duration::from_secs(seconds));
         let (count, bytes, _) = self.ledger.places();
         let limits = &self.settings.limits;
-        let expected = if !at_least_once && !matches!(self.session.state(), State::Handshake | State::Up) {
+        let expected = if !at_least_once && !self.takes_fleeting() {
             Err(ErrorKind::State)
         } else if size > limits.bytes {
             Err(ErrorKind::TooLarge)
@@ -55,7 +60,7 @@ impl World {
         let tag = self.ledger.next_tag();
         let payload = tag.to_be_bytes();
         let qos = if at_least_once { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-        let connected = matches!(self.session.state(), State::Handshake | State::Up);
+        let connected = self.takes_fleeting();
         let publish = Publish { topic: "t", payload: &payload, qos, retain: false };
         match self.session.publish_urgent(&publish, tag) {
             Ok(id) => self.ledger.accept(Kind::Urgent(qos), id, 0, None),
