@@ -3,17 +3,21 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+
+use crate::PATIENCE;
 
 /// Shakes hands until the process ends.
 #[derive(Debug)]
 pub struct TlsServer {
     address: SocketAddr,
     root: String,
+    resumed: Receiver<bool>,
 }
 
 impl TlsServer {
@@ -50,17 +54,28 @@ impl TlsServer {
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let (tell, resumed) = mpsc::channel();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (config, answer) = (Arc::clone(&config), answer.clone());
-                thread::spawn(move || serve(client, config, &answer));
+                let (config, answer, tell) = (Arc::clone(&config), answer.clone(), tell.clone());
+                thread::spawn(move || serve(client, config, &answer, &tell));
             }
         });
-        Self { address, root }
+        Self { address, root, resumed }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether the next client that said something had resumed a session.
+    pub fn resumed(&self) -> bool {
+        self.resumed.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Forgets the clients so far.
+    pub fn forget(&self) {
+        self.resumed.try_iter().for_each(drop);
     }
 
     /// PEM of the authority.
@@ -70,10 +85,15 @@ impl TlsServer {
 }
 
 /// A client that dislikes what it sees leaves, which is fine here.
-fn serve(mut client: TcpStream, config: Arc<ServerConfig>, answer: &str) {
+fn serve(mut client: TcpStream, config: Arc<ServerConfig>, answer: &str, tell: &Sender<bool>) {
     let mut tls = ServerConnection::new(config).unwrap();
     let mut stream = rustls::Stream::new(&mut tls, &mut client);
-    if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) && stream.write_all(answer.as_bytes()).is_ok() {
+    if !stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+        return;
+    }
+    let resumed = stream.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+    tell.send(resumed).unwrap_or_default();
+    if stream.write_all(answer.as_bytes()).is_ok() {
         let _ = stream.read(&mut [0]);
     }
 }

@@ -92,6 +92,12 @@ impl Examination {
     }
 
     fn go(&mut self, report: &mut Report<'_>) {
+        // As a client does: what takes its time, and may change whom to trust, comes before the first
+        // connection. What is wrong with it belongs to the end.
+        let ahead = matches!(self.admission.access.greet, Greet::Aside { .. }).then(|| self.greeting());
+        if let Some(Ok(Greeting { tls: Some(tls), .. })) = &ahead {
+            self.target.config = Arc::clone(tls);
+        }
         let socket = match self.reach(report) {
             Reached::Target(socket) => socket,
             Reached::Elsewhere(socket, failed) => {
@@ -101,11 +107,6 @@ impl Examination {
             }
             Reached::Nowhere(failed) => return report.rest_not_done(failed),
         };
-        // What may change whom to trust comes before TLS; what is wrong with it belongs to the end.
-        let ahead = matches!(self.admission.access.greet, Greet::Aside { .. }).then(|| self.greeting());
-        if let Some(Ok(Greeting { tls: Some(tls), .. })) = &ahead {
-            self.target.config = Arc::clone(tls);
-        }
         let Some(mut probe) = self.secure(socket, report) else { return };
         if !self.upgrade(&mut probe, report) {
             return report.rest_not_done(Check::WebSocket);

@@ -1,9 +1,11 @@
 //! What is wrong with the server's certificate.
 
+use std::time::Duration;
+
 use iothub_mqtt::{Check, Config, ErrorKind, Verdict};
 use iothub_tests::http_proxy::HttpProxy;
 use iothub_tests::tls_server::TlsServer;
-use iothub_tests::{DEVICE, Local};
+use iothub_tests::{DEVICE, Local, Recorded};
 use rcgen::date_time_ymd;
 
 use crate::patient::*;
@@ -76,4 +78,26 @@ fn what_is_wrong_with_the_server_s_certificate() {
         let findings = fails(&Case { what, config, check: Check::Tls, kind, parts: said });
         assert_eq!(verdict(&findings, Check::Credentials), Verdict::NotDone);
     }
+}
+
+/// A certificate that expired while a client runs is seen, although the client resumes its session.
+#[test]
+fn tls_is_checked_anew() {
+    let local = Local::start();
+    let server = TlsServer::start("localhost", "Root", |_| {});
+    let mut config = local.config(DEVICE);
+    config.tuning.set_port(server.address().port()).unwrap();
+    config.tuning.set_trusted_roots(server.root().as_bytes()).unwrap();
+    config.tuning.set_connect_timeout(Duration::from_millis(300)).unwrap();
+    // Keeps the store of sessions, which equal options share.
+    let idle = Recorded::new(config.clone());
+    let client = Recorded::new(config.clone());
+    drop(client.client.connect().unwrap());
+    while !server.resumed() {}
+    drop(client);
+    server.forget();
+    let (findings, _) = examine(&config);
+    assert_eq!(verdict(&findings, Check::Tls), Verdict::Passed);
+    assert!(!server.resumed());
+    drop(idle);
 }

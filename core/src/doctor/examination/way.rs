@@ -18,7 +18,7 @@ pub(super) enum Reached {
     Nowhere(Check),
 }
 
-const NO_PROXY: &str = "none is configured";
+const NO_PROXY: &str = "none is configured for this host";
 
 impl Examination {
     /// NAME, PROXY and TCP.
