@@ -1,14 +1,16 @@
 //! Messages from the cloud.
 
+use std::path::Path;
 use std::time::Duration;
 
 use iothub_emulator::{CloudMessage, Fault};
 use serde_json::{Value, json};
 
 use crate::lab::{DEVICE, Lab, PATIENCE};
-use crate::run::{Running, every_way, passes_with};
+use crate::run::{Running, Under, every_way, passes_with};
 
-fn settled(lab: &Lab, message_id: &str) {
+/// Waits until the hub takes this message as processed.
+pub(crate) fn settled(lab: &Lab, message_id: &str) {
     let event = std::iter::repeat_with(|| lab.event("c2d")).find(|event| event["state"] == "completed");
     assert_eq!(event.unwrap()["message_id"], message_id);
 }
@@ -98,18 +100,21 @@ fn method() {
     });
 }
 
+/// What the programs of a module have to do in every language.
+pub(crate) fn of_a_module(lab: &Lab, program: &Path, under: Under) {
+    let mut running = Running::start(program, &[], under, lab, &[]);
+    running.hear("ready");
+    for _ in 0..2 {
+        let message = CloudMessage::new("frame").with_property("camera", Some("left & right"));
+        lab.hub.send_input("device/module", "frames in", message).unwrap();
+    }
+    running.end();
+    let seen = lab.event("telemetry");
+    assert_eq!((&seen["module"], &seen["body"]), (&"module".into(), &"seen".into()));
+    assert_eq!(seen["system"]["output-name"], "results");
+}
+
 #[test]
 fn module() {
-    every_way("module", |lab, program, under| {
-        let mut running = Running::start(program, &[], under, lab, &[]);
-        running.hear("ready");
-        for _ in 0..2 {
-            let message = CloudMessage::new("frame").with_property("camera", Some("left & right"));
-            lab.hub.send_input("device/module", "frames in", message).unwrap();
-        }
-        running.end();
-        let seen = lab.event("telemetry");
-        assert_eq!((&seen["module"], &seen["body"]), (&"module".into(), &"seen".into()));
-        assert_eq!(seen["system"]["output-name"], "results");
-    });
+    every_way("module", of_a_module);
 }

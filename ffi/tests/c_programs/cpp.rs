@@ -8,6 +8,7 @@ use rcgen::{KeyPair, SigningKey};
 use serde_json::{Value, json};
 
 use crate::build::{Language, Link, build, compiler, root};
+use crate::cloud;
 use crate::credentials::{self, asked, hex};
 use crate::lab::{DEVICE, Lab, PATIENCE};
 use crate::run::{Running, Under};
@@ -134,11 +135,6 @@ fn codes_without_exceptions() {
     codes_with(&["-fno-exceptions", "-fno-rtti"]);
 }
 
-fn settled(lab: &Lab, message_id: &str) {
-    let event = std::iter::repeat_with(|| lab.event("c2d")).find(|event| event["state"] == "completed");
-    assert_eq!(event.unwrap()["message_id"], message_id);
-}
-
 #[test]
 fn c2d() {
     every_way("c2d", |lab, program, under| {
@@ -149,9 +145,9 @@ fn c2d() {
         }
         let mut running = Running::start(program, &[], under, lab, &[]);
         running.hear("received");
-        settled(lab, "id-now");
+        cloud::settled(lab, "id-now");
         running.say("settle");
-        settled(lab, "id-later");
+        cloud::settled(lab, "id-later");
         running.say("end");
         running.end();
     });
@@ -181,16 +177,5 @@ fn device() {
 
 #[test]
 fn module() {
-    every_way("module", |lab, program, under| {
-        let mut running = Running::start(program, &[], under, lab, &[]);
-        running.hear("ready");
-        for _ in 0..2 {
-            let message = CloudMessage::new("frame").with_property("camera", Some("left & right"));
-            lab.hub.send_input("device/module", "frames in", message).unwrap();
-        }
-        running.end();
-        let seen = lab.event("telemetry");
-        assert_eq!((&seen["module"], &seen["body"]), (&"module".into(), &"seen".into()));
-        assert_eq!(seen["system"]["output-name"], "results");
-    });
+    every_way("module", cloud::of_a_module);
 }
