@@ -260,9 +260,14 @@ impl DeviceClient {
         Ok(())
     }
 
-    /// To the answers to twin requests; `done` comes back unless that was refused.
+    /// To the answers to twin requests; `done` comes back unless that was refused. Once the client is being
+    /// closed it is: a goodbye that waits for requests must see an end of them.
     fn listen_for_answers(&self, done: Completion) -> Result<Completion> {
-        match self.listen(TWIN_RESPONSES.into(), QoS::AtMostOnce) {
+        let listening = match self.shared().is_closed() {
+            true => Err(Error::closed()),
+            false => self.listen(TWIN_RESPONSES.into(), QoS::AtMostOnce),
+        };
+        match listening {
             Ok(()) => Ok(done),
             Err(error) => {
                 done.abandon();

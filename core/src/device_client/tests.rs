@@ -42,6 +42,15 @@ fn a_client_that_nobody_drives_any_more_ends() {
     assert_eq!(client.send(&Message::new("m")).unwrap_err().kind(), ErrorKind::Closed);
 }
 
+#[test]
+fn no_twin_request_is_taken_once_the_client_is_being_closed() {
+    let (client, _driver) = DeviceClient::driven(config()).unwrap();
+    drop(client.twin_get().unwrap());
+    drop(client.close(Duration::from_secs(10)).unwrap());
+    assert_eq!(client.twin_get().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.twin_patch(b"{}").unwrap_err().kind(), ErrorKind::Closed);
+}
+
 /// There is no thread to wait for.
 #[test]
 fn freeing_a_client_without_threads_waits_for_nobody() {

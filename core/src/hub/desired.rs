@@ -72,28 +72,32 @@ impl Seen {
         }
     }
 
-    /// The whole twin came, as the hub sends it to the device.
+    /// The whole twin came, as the hub sends it to the device. Where the hub `insists` on it, what it
+    /// announced before counts for nothing.
     ///
     /// # Errors
     /// It is no twin.
-    pub(super) fn read(&mut self, twin: &[u8]) -> Result<Step> {
+    pub(super) fn read(&mut self, twin: &[u8], insists: bool) -> Result<Step> {
         let mut twin = json::object(twin)?;
         let Some(serde_json::Value::Object(mut document)) = twin.remove("desired") else {
             return Err(crate::Error::argument("json", "has no object \"desired\""));
         };
         let version = document.remove("$version").and_then(|version| version.as_u64());
         let version = version.ok_or_else(|| crate::Error::argument("json", "has no \"$version\""))?;
-        if version < self.announced && self.known.as_ref().is_none_or(|(known, _)| version >= *known) {
+        if !insists
+            && version < self.announced
+            && self.known.as_ref().is_none_or(|(known, _)| version >= *known)
+        {
             // The answer was on its way when the next change was made.
             return Ok(Step::Gap);
         }
+        self.announced = version;
         let patch = match &self.known {
             Some((known, _)) if *known == version => return Ok(Step::Old),
             Some((_, old)) => json::difference(old, &document),
             None => document.clone(),
         };
         // A version that went back is that of a device that was made anew.
-        self.announced = version;
         self.known = Some((version, document));
         Ok(Step::Deliver(desired(&patch, version)))
     }
@@ -123,7 +127,7 @@ mod tests {
     fn first_everything_then_each_change_once() {
         let mut seen = Seen::default();
         assert_eq!(seen.notified(3, b"{}"), Ok(Step::Gap));
-        assert_eq!(seen.read(&twin(3, json!({"a": 1}))), Ok(deliver(3, json!({"a": 1}))));
+        assert_eq!(seen.read(&twin(3, json!({"a": 1})), false), Ok(deliver(3, json!({"a": 1}))));
         assert_eq!(seen.notified(3, br#"{"a":1,"$version":3}"#), Ok(Step::Old));
         assert_eq!(seen.notified(4, br#"{"b":2,"$version":4}"#), Ok(deliver(4, json!({"b": 2}))));
         assert_eq!(seen.notified(4, br#"{"b":2,"$version":4}"#), Ok(Step::Old));
@@ -133,37 +137,37 @@ mod tests {
     #[test]
     fn what_was_missed_comes_as_one_patch_with_its_deletions() {
         let mut seen = Seen::default();
-        seen.read(&twin(1, json!({"a": {"x": 1, "y": 2}, "b": [1]}))).unwrap();
+        seen.read(&twin(1, json!({"a": {"x": 1, "y": 2}, "b": [1]})), false).unwrap();
         assert_eq!(seen.notified(4, br#"{"c":1}"#), Ok(Step::Gap));
         let new = twin(4, json!({"a": {"x": 1}, "b": [2], "c": 1}));
-        assert_eq!(seen.read(&new), Ok(deliver(4, json!({"a": {"y": null}, "b": [2], "c": 1}))));
-        assert_eq!(seen.read(&new), Ok(Step::Old));
+        assert_eq!(seen.read(&new, false), Ok(deliver(4, json!({"a": {"y": null}, "b": [2], "c": 1}))));
+        assert_eq!(seen.read(&new, false), Ok(Step::Old));
         assert_eq!(seen.notified(5, br#"{"a":null}"#), Ok(deliver(5, json!({"a": null}))));
     }
 
     #[test]
     fn an_answer_that_a_change_overtook_is_asked_for_again() {
         let mut seen = Seen::default();
-        seen.read(&twin(1, json!({}))).unwrap();
+        seen.read(&twin(1, json!({})), false).unwrap();
         assert_eq!(seen.notified(3, b"{}"), Ok(Step::Gap));
         assert_eq!(seen.notified(4, b"{}"), Ok(Step::Gap));
-        assert_eq!(seen.read(&twin(3, json!({"a": 3}))), Ok(Step::Gap));
-        assert_eq!(seen.read(&twin(4, json!({"a": 4}))), Ok(deliver(4, json!({"a": 4}))));
+        assert_eq!(seen.read(&twin(3, json!({"a": 3})), false), Ok(Step::Gap));
+        assert_eq!(seen.read(&twin(4, json!({"a": 4})), false), Ok(deliver(4, json!({"a": 4}))));
     }
 
     #[test]
     fn a_device_that_was_made_anew_starts_again() {
         let mut seen = Seen::default();
-        seen.read(&twin(9, json!({"a": 1}))).unwrap();
-        assert_eq!(seen.read(&twin(1, json!({}))), Ok(deliver(1, json!({"a": null}))));
+        seen.read(&twin(9, json!({"a": 1})), false).unwrap();
+        assert_eq!(seen.read(&twin(1, json!({})), false), Ok(deliver(1, json!({"a": null}))));
         assert_eq!(seen.notified(2, br#"{"b":1}"#), Ok(deliver(2, json!({"b": 1}))));
     }
 
     #[test]
     fn a_version_that_moved_without_a_difference_is_told() {
         let mut seen = Seen::default();
-        seen.read(&twin(1, json!({"a": 1}))).unwrap();
-        assert_eq!(seen.read(&twin(3, json!({"a": 1}))), Ok(deliver(3, json!({}))));
+        seen.read(&twin(1, json!({"a": 1})), false).unwrap();
+        assert_eq!(seen.read(&twin(3, json!({"a": 1})), false), Ok(deliver(3, json!({}))));
     }
 
     #[test]
@@ -172,9 +176,9 @@ mod tests {
         for bad in
             ["", "[]", "{}", r#"{"desired":1}"#, r#"{"desired":{}}"#, r#"{"desired":{"$version":"1"}}"#]
         {
-            assert!(seen.read(bad.as_bytes()).is_err(), "{bad}");
+            assert!(seen.read(bad.as_bytes(), false).is_err(), "{bad}");
         }
         assert!(seen.notified(1, b"no").is_err());
-        assert_eq!(seen.read(&twin(1, json!({}))), Ok(deliver(1, json!({}))));
+        assert_eq!(seen.read(&twin(1, json!({})), false), Ok(deliver(1, json!({}))));
     }
 }

@@ -5,12 +5,17 @@
 //! property stays the last. Request ids carry a salt, so that the answer to an earlier process is
 //! nobody's.
 
+mod refusal;
+mod waiting;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::refusal::{is_transient, refusal};
+use self::waiting::{Kind, Waiting};
 use super::desired::{Desired, Seen, Step};
 use super::topic::{self, TwinResponse};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +25,12 @@ const MOST: usize = 1_000;
 /// The wait after a refusal for lack of capacity, where the hub names none; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long the library waits for an answer of its own before it asks again.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A document that is older than a change was announced is read again so often; then the change counts as
+/// gone.
+const INSISTENCE: u32 = 5;
 
 /// What a request brought.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,28 +58,6 @@ pub enum Heard<T> {
     Desired(Desired),
 }
 
-enum Kind {
-    Get,
-    /// The library's own, to find out what was missed.
-    CatchUp,
-    Report {
-        patch: Bytes,
-        overtaken: bool,
-    },
-}
-
-struct Waiting<T> {
-    number: u64,
-    kind: Kind,
-    /// `None` for the library's own.
-    tag: Option<T>,
-    until: Option<Instant>,
-    /// On this connection.
-    sent: bool,
-    /// Why the hub did not do it yet.
-    refused: Option<Error>,
-}
-
 /// The twin of one client.
 pub struct Twin<T> {
     salt: u32,
@@ -79,6 +68,8 @@ pub struct Twin<T> {
     /// The hub asked to slow down.
     held_until: Option<Instant>,
     refusals: u32,
+    /// A request was not taken when it was to be sent.
+    kept_back: bool,
 }
 
 impl<T> fmt::Debug for Twin<T> {
@@ -97,6 +88,7 @@ impl<T> Twin<T> {
             connected: false,
             held_until: None,
             refusals: 0,
+            kept_back: false,
         }
     }
 
@@ -126,14 +118,15 @@ impl<T> Twin<T> {
 
     fn push(&mut self, kind: Kind, tag: Option<T>, until: Option<Instant>) {
         self.last += 1;
-        self.waiting.push_back(Waiting { number: self.last, kind, tag, until, sent: false, refused: None });
+        let (number, not_before, refused) = (self.last, None, None);
+        self.waiting.push_back(Waiting { number, kind, tag, until, not_before, sent: false, refused });
     }
 
     /// Whether changes of the desired properties are wanted. At first everything is delivered.
     pub fn watch(&mut self, wanted: bool) {
         if !wanted {
             self.seen = None;
-            self.waiting.retain(|waiting| !matches!(waiting.kind, Kind::CatchUp));
+            self.waiting.retain(|waiting| !matches!(waiting.kind, Kind::CatchUp { .. }));
         } else if self.seen.is_none() {
             self.seen = Some(Seen::default());
             self.catch_up();
@@ -141,14 +134,26 @@ impl<T> Twin<T> {
     }
 
     fn catch_up(&mut self) {
-        let asked = self.waiting.iter().any(|waiting| matches!(waiting.kind, Kind::CatchUp));
+        let asked = self.waiting.iter().any(|waiting| matches!(waiting.kind, Kind::CatchUp { .. }));
         if !asked {
-            self.push(Kind::CatchUp, None, None);
+            self.push(Kind::CatchUp { fruitless: 0 }, None, None);
+        }
+    }
+
+    /// The answer did not bring what was missed: at once it is asked again only if a change overtook it, and
+    /// once.
+    fn catch_up_again(&mut self, fruitless: u32, overtaken: bool, now: Instant) {
+        self.push(Kind::CatchUp { fruitless: fruitless.saturating_add(1) }, None, None);
+        if let Some(again) = self.waiting.back_mut().filter(|_| !overtaken || fruitless > 0) {
+            again.not_before = Some(now + doubled(fruitless));
         }
     }
 
     pub fn connected(&mut self) {
         self.connected = true;
+        for waiting in &mut self.waiting {
+            waiting.not_before = None;
+        }
         if self.seen.is_some() {
             self.catch_up();
         }
@@ -160,14 +165,11 @@ impl<T> Twin<T> {
         self.connected = false;
         for waiting in &mut self.waiting {
             waiting.sent = false;
+            if waiting.tag.is_none() {
+                waiting.until = None;
+            }
         }
-        self.give_up(heard, |waiting| {
-            matches!(waiting.kind, Kind::Report { overtaken: true, .. }).then(|| {
-                let detail = "the connection ended before the hub answered; a later report was answered, \
-                              so this one is not sent again";
-                Error::new(ErrorKind::Network, detail)
-            })
-        });
+        self.give_up(heard, Waiting::overtaken);
     }
 
     /// Ends what `reason` gives a reason for.
@@ -191,16 +193,32 @@ impl<T> Twin<T> {
             return;
         }
         self.held_until = None;
+        self.kept_back = false;
+        let last = self.waiting.iter().rposition(|waiting| waiting.sent && waiting.is_report());
+        // A report that was refused waits for the later ones that the hub is about to answer.
+        let ordered = !self.waiting.iter().take(last.unwrap_or(0)).any(|w| !w.sent && w.is_report());
         for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.sent) {
+            if waiting.not_before.is_some_and(|at| now < at) || waiting.is_report() && !ordered {
+                continue;
+            }
             let rid = format!("{:08x}-{:x}", self.salt, waiting.number);
             waiting.sent = match &waiting.kind {
-                Kind::Get | Kind::CatchUp => publish(&topic::twin_get(&rid), &[]),
+                Kind::Get | Kind::CatchUp { .. } => publish(&topic::twin_get(&rid), &[]),
                 Kind::Report { patch, .. } => publish(&topic::twin_patch(&rid), patch),
             };
             if !waiting.sent {
+                self.kept_back = true;
                 return;
             }
+            if waiting.tag.is_none() {
+                waiting.until = Some(now + CATCH_UP_PATIENCE);
+            }
         }
+    }
+
+    /// Whether a request was not taken when it was to be sent: [`Twin::send`] is to be called again.
+    pub fn is_kept_back(&self) -> bool {
+        self.kept_back
     }
 
     /// Requests of the application that are not over.
@@ -234,33 +252,39 @@ impl<T> Twin<T> {
         }
         self.refusals = 0;
         let Some(waiting) = self.waiting.remove(n) else { return };
-        if let Kind::Report { .. } = waiting.kind {
+        if waiting.is_report() && matches!(answer.status, 200..300) {
             for earlier in self.waiting.iter_mut().take(n) {
                 if let Kind::Report { overtaken, .. } = &mut earlier.kind {
                     *overtaken = true;
                 }
             }
+            self.give_up(heard, Waiting::overtaken);
         }
-        // One that was to be sent again for lack of capacity would undo this one.
-        self.give_up(heard, |waiting| match &waiting.kind {
-            Kind::Report { overtaken: true, .. } if !waiting.sent => waiting.refused.clone(),
-            _ => None,
-        });
         let result = match answer.status {
             200..300 => Ok(match waiting.kind {
                 Kind::Report { .. } => TwinAnswer::Reported(answer.version),
-                Kind::Get | Kind::CatchUp => TwinAnswer::Twin(body),
+                Kind::Get | Kind::CatchUp { .. } => TwinAnswer::Twin(body),
             }),
             status => Err(refusal(status, &body)),
         };
-        match (waiting.tag, result) {
-            (Some(tag), result) => heard.push(Heard::Answer(tag, result)),
-            (None, Ok(TwinAnswer::Twin(document))) => {
-                let step = self.seen.as_mut().map(|seen| seen.read(&document));
-                self.take(step, heard);
+        match (waiting.tag, waiting.kind, result) {
+            (Some(tag), _, result) => heard.push(Heard::Answer(tag, result)),
+            (None, Kind::CatchUp { fruitless }, Ok(TwinAnswer::Twin(document))) => {
+                let insists = fruitless >= INSISTENCE;
+                match self.seen.as_mut().map(|seen| seen.read(&document, insists)) {
+                    Some(Ok(Step::Gap)) => self.catch_up_again(fruitless, true, now),
+                    Some(Err(error)) => {
+                        log::warn!("desired properties that cannot be read: {error}");
+                        self.catch_up_again(fruitless, false, now);
+                    }
+                    step => self.take(step, heard),
+                }
             }
-            (None, Err(error)) => log::warn!("the twin could not be read: {error}"),
-            (None, Ok(_)) => {}
+            (None, Kind::CatchUp { fruitless }, Err(error)) => {
+                log::warn!("the twin could not be read: {error}");
+                self.catch_up_again(fruitless, false, now);
+            }
+            _ => {}
         }
     }
 
@@ -277,17 +301,16 @@ impl<T> Twin<T> {
         if self.held_until.is_none_or(|until| now >= until) {
             self.refusals = self.refusals.saturating_add(1);
         }
-        let doublings = self.refusals.saturating_sub(1);
-        let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_WAIT);
-        let wait = answer.retry_after.map_or(doubled, |seconds| Duration::from_secs(seconds.min(3600)));
+        let seconds = answer.retry_after.map(|seconds| Duration::from_secs(seconds.min(3600)));
+        let wait = seconds.unwrap_or_else(|| doubled(self.refusals.saturating_sub(1)));
         self.held_until = self.held_until.max(Some(now + wait));
         let Some(waiting) = self.waiting.get_mut(n) else { return };
         waiting.sent = false;
         waiting.refused = Some(refusal(answer.status, body));
-        self.give_up(heard, |waiting| match &waiting.kind {
-            Kind::Report { overtaken: true, .. } => waiting.refused.clone(),
-            _ => None,
-        });
+        if waiting.tag.is_none() {
+            waiting.until = None;
+        }
+        self.give_up(heard, Waiting::overtaken);
     }
 
     /// A change of the desired properties came.
@@ -314,12 +337,22 @@ impl<T> Twin<T> {
 
     /// When [`Twin::timer`] or [`Twin::send`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        let held = self.held_until.filter(|_| self.connected && self.waiting.iter().any(|w| !w.sent));
-        self.waiting.iter().filter_map(|waiting| waiting.until).chain(held).min()
+        let unsent = || self.waiting.iter().filter(|waiting| self.connected && !waiting.sent);
+        let held = self.held_until.filter(|_| unsent().next().is_some());
+        let again = unsent().filter_map(|waiting| waiting.not_before);
+        self.waiting.iter().filter_map(|waiting| waiting.until).chain(again).chain(held).min()
     }
 
-    /// Ends what is past its time.
+    /// Ends what is past its time. What may be sent from now on has no time any more, whether or not the
+    /// connection takes it.
     pub fn timer(&mut self, now: Instant, heard: &mut Vec<Heard<T>>) {
+        self.held_until = self.held_until.filter(|until| now < *until);
+        for waiting in &mut self.waiting {
+            waiting.not_before = waiting.not_before.filter(|at| now < *at);
+            if waiting.tag.is_none() && waiting.until.is_some_and(|until| now >= until) {
+                (waiting.until, waiting.sent) = (None, false);
+            }
+        }
         let connected = self.connected;
         self.give_up(heard, |waiting| {
             waiting.until.filter(|until| now >= *until).map(|_| match &waiting.refused {
@@ -339,39 +372,17 @@ impl<T> Twin<T> {
     }
 }
 
+/// The wait after so many failures in a row.
+fn doubled(failures: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_WAIT)
+}
+
 /// Whether `patch` may be reported.
 ///
 /// # Errors
 /// `Argument` where it is no JSON object.
 pub fn check_patch(patch: &[u8]) -> Result<()> {
     super::json::object(patch).map(drop)
-}
-
-/// Whether it may be done later: too many requests, or a failure of the hub.
-fn is_transient(status: u16) -> bool {
-    status == 429 || status >= 500
-}
-
-/// What a status means (Microsoft's page on MQTT, "Retrieving a device twin's properties" and "Update
-/// device twin's reported properties", and the service's own error texts).
-fn refusal(status: u16, body: &[u8]) -> Error {
-    let (kind, meaning) = match status {
-        400 => (ErrorKind::Rejected, "it is malformed or breaks a limit of twins"),
-        401 => (ErrorKind::Rejected, "not authorized"),
-        403 => (ErrorKind::Rejected, "forbidden, or over a quota of the hub"),
-        404 => (ErrorKind::Rejected, "the device or module does not exist"),
-        412 => (ErrorKind::Precondition, "the twin was changed meanwhile"),
-        413 => (ErrorKind::TooLarge, "too large"),
-        429 => (ErrorKind::Throttled, "too many requests; try again later"),
-        500.. => (ErrorKind::Rejected, "the hub failed; try again later"),
-        _ => (ErrorKind::Rejected, "refused"),
-    };
-    let text = super::json::object(body).ok().and_then(|mut body| body.remove("message"));
-    let said = match text.as_ref().and_then(|text| text.as_str()) {
-        Some(text) => format!(": {}", text.chars().take(200).collect::<String>()),
-        None => String::new(),
-    };
-    Error::new(kind, format!("the hub refused the twin request ({status}): {meaning}{said}"))
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ impl HubLink {
     pub(super) fn timer(&self, session: &Session, now: Instant, jobs: &mut VecDeque<Job>) {
         let mut talk = lock(&self.talk);
         let Talk { twin, heard, .. } = &mut *talk;
-        if twin.deadline().is_some_and(|deadline| now >= deadline) {
+        if twin.is_kept_back() || twin.deadline().is_some_and(|deadline| now >= deadline) {
             twin.timer(now, heard);
             talk.flush(session, now);
             talk.tell(jobs);
@@ -217,7 +217,8 @@ impl Talk {
                 session.publish_urgent(&publish, Completion::ignored()).is_ok()
             });
         }
-        session.expect(self.twin.expects() || closing && !self.twin.is_empty());
+        // A goodbye for good does not wait for what the library itself has asked.
+        session.expect(if closing { !self.twin.is_empty() } else { self.twin.expects() });
     }
 
     /// Turns what was heard into work for the application.
@@ -228,3 +229,6 @@ impl Talk {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

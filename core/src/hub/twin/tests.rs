@@ -174,10 +174,11 @@ fn a_hub_without_capacity_is_given_time_and_then_asked_again_in_order() {
     lab.pass(1);
     assert!(lab.sent().is_empty(), "the wait doubles");
     lab.pass(1);
+    assert!(lab.sent().is_empty(), "the hub may be about to do b, which a would undo");
+    lab.answer(2, 400, "");
     assert_eq!(lab.sent(), ["a 1"]);
-    lab.answer(2, 204, "");
-    lab.answer(1, 429, "");
-    assert_eq!(lab.said(), ["b: Some(2)", "a: Throttled"]);
+    lab.answer(1, 204, "");
+    assert_eq!(lab.said(), ["b: Rejected", "a: Some(1)"]);
 }
 
 #[test]
@@ -273,6 +274,98 @@ fn a_gap_asks_once_and_failures_are_tried_again() {
     assert_eq!(lab.sent(), ["GET 2"], "a change came after that answer");
     lab.answer(2, 200, &document(5, 5));
     assert_eq!(lab.said(), [r#"5: {"key":5}"#]);
+}
+
+#[test]
+fn a_refused_report_and_those_behind_it_wait_for_the_later_ones_that_were_sent() {
+    let mut lab = Lab::connected();
+    lab.report("a");
+    lab.report("b");
+    lab.sent();
+    lab.answer(1, 429, "");
+    lab.report("c");
+    lab.get("d");
+    lab.pass(1);
+    assert_eq!(lab.sent(), ["GET 4"]);
+    lab.answer(2, 429, "");
+    lab.pass(2);
+    assert_eq!(lab.sent(), ["a 1", "b 2", "c 3"]);
+}
+
+#[test]
+fn a_catch_up_that_is_not_answered_is_asked_again() {
+    let mut lab = Lab::connected();
+    lab.twin.watch(true);
+    assert_eq!(lab.sent(), ["GET 1"]);
+    lab.pass(59);
+    lab.twin.notified(5, b"{}", &mut lab.heard);
+    assert!(lab.sent().is_empty());
+    assert_eq!(lab.twin.deadline(), Some(lab.now + Duration::from_secs(1)));
+    lab.pass(1);
+    assert_eq!(lab.sent(), ["GET 1"]);
+    lab.answer(1, 200, &document(5, 5));
+    assert_eq!((lab.said(), lab.twin.deadline()), (vec![r#"5: {"key":5}"#.to_owned()], None));
+}
+
+#[test]
+fn a_catch_up_that_failed_is_asked_again_ever_more_slowly() {
+    let mut lab = Lab::connected();
+    lab.twin.watch(true);
+    assert_eq!(lab.sent(), ["GET 1"]);
+    for (number, status, body, wait) in [(1, 404, "", 1), (2, 200, "no twin", 2), (3, 200, "{}", 4)] {
+        lab.answer(number, status, body);
+        lab.pass(wait - 1);
+        assert!(lab.sent().is_empty());
+        lab.pass(1);
+        assert_eq!(lab.sent(), [format!("GET {}", number + 1)]);
+    }
+    lab.answer(4, 400, "");
+    lab.reconnect();
+    assert_eq!(lab.sent(), ["GET 5"], "another connection, another hub");
+    lab.answer(5, 200, &document(1, 1));
+    assert_eq!(lab.said(), [r#"1: {"key":1}"#]);
+}
+
+#[test]
+fn a_version_that_never_comes_is_not_asked_for_without_end() {
+    let mut lab = Lab::connected();
+    lab.twin.watch(true);
+    lab.twin.notified(u64::MAX, b"{}", &mut lab.heard);
+    let mut asked = 0;
+    for _ in 0..600 {
+        while let [get] = &lab.sent()[..] {
+            asked += 1;
+            assert_eq!(*get, format!("GET {asked}"));
+            lab.answer(asked, 200, &document(7, 7));
+        }
+        lab.pass(1);
+    }
+    // In the end the hub is taken at its word.
+    assert_eq!((asked, lab.said()), (6, vec![r#"7: {"key":7}"#.to_owned()]));
+    lab.twin.notified(8, br#"{"key":8}"#, &mut lab.heard);
+    assert_eq!(lab.said(), [r#"8: {"key":8}"#]);
+}
+
+#[test]
+fn no_time_is_left_over_where_the_connection_takes_nothing() {
+    let mut lab = Lab::connected();
+    lab.twin.watch(true);
+    lab.report("a");
+    lab.sent();
+    lab.answer(1, 404, "");
+    lab.answer(2, 429, "");
+    lab.pass(30);
+    assert!(lab.twin.deadline().is_none_or(|deadline| deadline > lab.now));
+}
+
+#[test]
+fn what_was_not_taken_is_to_be_tried_again() {
+    let mut lab = Lab::connected();
+    lab.get("a");
+    lab.twin.send(lab.now, |_, _| false);
+    assert!(lab.twin.is_kept_back());
+    assert_eq!(lab.sent(), ["GET 1"]);
+    assert!(!lab.twin.is_kept_back());
 }
 
 #[test]
