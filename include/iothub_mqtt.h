@@ -14,7 +14,8 @@
  *           calling thread before the call returns.
  * DONE      Where a call with a `done` returns IOTHUB_OK, done runs exactly once, never on the calling thread
  *           inside the call; it may run on another thread before the call has returned. iothub_client_close and
- *           iothub_client_free complete what is unfinished with IOTHUB_E_CLOSED. Where the call returns an error,
+ *           iothub_client_free complete what is unfinished with IOTHUB_E_CLOSED (and a close that waits when the
+ *           client is freed as its own documentation says). Where the call returns an error,
  *           done never runs. done may be NULL.
  * THREADS   Any function may be called from any thread, and inside any callback; a message or options may be
  *           changed by one thread at a time only. The callbacks of one client never overlap and keep the order of
