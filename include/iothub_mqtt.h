@@ -14,7 +14,8 @@
  *           calling thread before the call returns.
  * DONE      Where a call with a `done` returns IOTHUB_OK, done runs exactly once, never on the calling thread
  *           inside the call; it may run on another thread before the call has returned. iothub_client_close and
- *           iothub_client_free complete what is unfinished with IOTHUB_E_CLOSED. Where the call returns an error,
+ *           iothub_client_free complete what is unfinished with IOTHUB_E_CLOSED (and a close that waits when the
+ *           client is freed as its own documentation says). Where the call returns an error,
  *           done never runs. done may be NULL.
  * THREADS   Any function may be called from any thread, and inside any callback; a message or options may be
  *           changed by one thread at a time only. The callbacks of one client never overlap and keep the order of
@@ -243,6 +244,27 @@ typedef iothub_ack_t (*iothub_input_fn)(const char *input,
  * Which counter; see iothub_client_stats.
  */
 typedef int32_t iothub_stat_t;
+
+/**
+ * What iothub_doctor checks. They are made in the order OPTIONS, CLOCK, NAME, PROXY, TCP, TLS,
+ * WEBSOCKET, CREDENTIALS.
+ */
+typedef int32_t iothub_check_t;
+
+/**
+ * How a check ended. More may come with later versions.
+ */
+typedef int32_t iothub_verdict_t;
+
+/**
+ * What a check has found: status is IOTHUB_OK but for IOTHUB_VERDICT_FAILED, and detail is a text for
+ * people in any case, valid until this returns. It never holds a key, a token or a password.
+ */
+typedef void (*iothub_check_fn)(iothub_check_t check,
+                                iothub_verdict_t verdict,
+                                iothub_status_t status,
+                                const char *detail,
+                                void *user_data);
 
 /**
  * It went well.
@@ -605,6 +627,66 @@ typedef int32_t iothub_stat_t;
  * before the first.
  */
 #define IOTHUB_STAT_LAST_ROUND_TRIP_US 8
+
+/**
+ * Identity and credential are given; the certificate of the device can be read and is good today.
+ */
+#define IOTHUB_CHECK_OPTIONS 0
+
+/**
+ * The host has addresses.
+ */
+#define IOTHUB_CHECK_NAME 1
+
+/**
+ * The proxy can be reached and opens a tunnel.
+ */
+#define IOTHUB_CHECK_PROXY 2
+
+/**
+ * A connection to the host can be made.
+ */
+#define IOTHUB_CHECK_TCP 3
+
+/**
+ * The host shows a certificate that is trusted, good today, and for its name.
+ */
+#define IOTHUB_CHECK_TLS 4
+
+/**
+ * The clock of this machine was set.
+ */
+#define IOTHUB_CHECK_CLOCK 5
+
+/**
+ * The host takes MQTT in a WebSocket.
+ */
+#define IOTHUB_CHECK_WEBSOCKET 6
+
+/**
+ * The hub lets the device in.
+ */
+#define IOTHUB_CHECK_CREDENTIALS 7
+
+/**
+ * All is well.
+ */
+#define IOTHUB_VERDICT_PASSED 0
+
+/**
+ * Something is wrong; the status says of which kind, and the detail what to do.
+ */
+#define IOTHUB_VERDICT_FAILED 1
+
+/**
+ * The options do without what is checked.
+ */
+#define IOTHUB_VERDICT_NOT_NEEDED 2
+
+/**
+ * It depends on a check that failed.
+ */
+#define IOTHUB_VERDICT_NOT_DONE 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -1278,6 +1360,38 @@ IOTHUB_API
 iothub_status_t iothub_client_disconnects(const iothub_client_t *client,
                                           iothub_cause_t cause,
                                           uint64_t *count);
+
+/**
+ * The name of a check, such as "tls"; "unknown" for a number that is none. Never NULL; valid for ever.
+ */
+IOTHUB_API
+const char *iothub_check_name(iothub_check_t check);
+
+/**
+ * Goes the way to the hub once, as a client with these options would, and calls fn with what it finds:
+ * each check, once, in the order of iothub_check_t. Returns the first failure; fn may be NULL where that
+ * is enough.
+ *
+ * Blocks; each step may take the connect timeout of the options. fn runs on the calling thread, before
+ * this returns, and may call anything, also change or free the options, of which a copy was made. Inside
+ * a callback of a client this delays its other callbacks. The callbacks that the options have for
+ * credentials run on a thread of the library, perhaps beside those of a client with the same options; one
+ * that hangs is left behind and keeps its user_data.
+ *
+ * The last check is a real connection with the identity of the options: IoT Hub has one connection for
+ * each, so that of a client that runs ends, and the client connects again. Its session at the hub is kept;
+ * nothing is sent or subscribed to, and the will is left out. What the hub sends meanwhile comes again
+ * after its lock of a minute; a direct method that is called at that moment is lost. Where a port or a
+ * certificate is refused, a second connection finds out why.
+ *
+ * IOTHUB_E_ARGUMENT: an option is missing or contradicts another. IOTHUB_E_NETWORK: name, proxy or TCP.
+ * IOTHUB_E_TLS: a certificate. IOTHUB_E_AUTH: the clock, or the hub refused the credentials.
+ * IOTHUB_E_PROTOCOL: the peer is no IoT Hub.
+ */
+IOTHUB_API
+iothub_status_t iothub_doctor(const iothub_options_t *options,
+                              iothub_check_fn fn,
+                              void *user_data);
 
 #ifdef __cplusplus
 }  // extern "C"

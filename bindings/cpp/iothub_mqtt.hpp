@@ -30,6 +30,7 @@
 
 #include "iothub_mqtt/call.hpp"
 #include "iothub_mqtt/client.hpp"
+#include "iothub_mqtt/doctor.hpp"
 #include "iothub_mqtt/log.hpp"
 #include "iothub_mqtt/message.hpp"
 #include "iothub_mqtt/options.hpp"

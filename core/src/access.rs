@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
 
-use crate::config::{Source, Tuning};
+use crate::config::{Config, Source, Tuning};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hub::{Credential, Identity, Proof};
+use crate::hub::{Credential, Identity, Proof, UsernameQuery};
 use crate::io::{Cause, Fault, Greet, Greeting, TlsOptions, Workload};
-use crate::mqtt::Connect;
+use crate::mqtt::{Connect, Will};
 
 /// How a client is let in.
 pub(crate) struct Access {
@@ -20,6 +20,65 @@ pub(crate) struct Access {
     pub(crate) tls: Arc<ClientConfig>,
     /// Set while a callback signs for TLS, where one does.
     pub(crate) signing: Option<Arc<AtomicBool>>,
+}
+
+/// Whom a device's or module's options are for, and how it is let in there.
+pub(crate) struct Admission {
+    pub(crate) identity: Identity,
+    /// What is dialled: the hub or its gateway.
+    pub(crate) host: String,
+    pub(crate) access: Access,
+}
+
+/// The product name in the user name, for the hub's own logs.
+const CLIENT_TYPE: &str = concat!("iothub-mqtt/", env!("CARGO_PKG_VERSION"));
+
+impl Admission {
+    /// # Errors
+    /// `Argument`: what is missing, or contradicts itself.
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let missing = |what, how| Error::argument(what, format_args!("not given: {how}"));
+        let identity = config
+            .identity
+            .clone()
+            .ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
+        let credential = config
+            .credential
+            .clone()
+            .ok_or_else(|| missing("credential", "set a key, a SAS token or a certificate"))?;
+        let has_certificate = config.tuning.tls.identity.is_some();
+        if matches!(credential, Source::Credential(Credential::Certificate)) && !has_certificate {
+            return Err(missing(
+                "certificate",
+                "the connection string says x509=true, set the certificate and its key",
+            ));
+        }
+        let query = UsernameQuery {
+            device_client_type: Some(CLIENT_TYPE),
+            model_id: config.model_id.as_deref(),
+            ..UsernameQuery::default()
+        };
+        let will = match &config.will {
+            Some((message, qos)) => Some(Will {
+                topic: message.telemetry_topic(&identity)?,
+                payload: message.body().clone(),
+                qos: *qos,
+                retain: false,
+            }),
+            None => None,
+        };
+        let connect = Connect {
+            client_id: identity.client_id(),
+            clean_session: false,
+            keep_alive: u16::try_from(config.tuning.keep_alive.as_secs()).unwrap_or(u16::MAX),
+            username: Some(identity.username(&query)),
+            password: None,
+            will,
+        };
+        let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
+        let access = Access::new(connect, identity.clone(), credential, config.sas_life, &config.tuning)?;
+        Ok(Self { identity, host, access })
+    }
 }
 
 /// Everything that a proof needs but the time.

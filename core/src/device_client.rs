@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::access::Access;
+use crate::access::Admission;
 use crate::completion::{Completion, Pending};
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::topic::{
     METHODS, TWIN_DESIRED, TWIN_RESPONSES, devicebound_filter, inputs_filter, telemetry_prefix,
 };
-use crate::hub::{Credential, Identity, Message, MethodRequest, Policy, UsernameQuery};
+use crate::hub::{Identity, Message, MethodRequest, Policy};
 use crate::io::{
     self, Connection, DesiredHandler, Driver, FdSet, Handler, Hosting, HubLink, InputHandler, Manual,
     MessageHandler, MethodHandler, Route, Shared,
 };
-use crate::mqtt::{Connect, Delivery, Publish, QoS, Will};
+use crate::mqtt::{Delivery, Publish, QoS};
 use crate::mqtt_client::MqttClient;
 use crate::stats::Stats;
 use crate::status::StatusHandler;
@@ -39,9 +39,6 @@ impl std::fmt::Debug for DeviceClient {
         f.debug_tuple("DeviceClient").field(&self.identity.client_id()).finish()
     }
 }
-
-/// The product name in the user name, for the hub's own logs.
-const CLIENT_TYPE: &str = concat!("iothub-mqtt/", env!("CARGO_PKG_VERSION"));
 
 impl DeviceClient {
     /// A client whose [`Driver`] the caller runs in a tokio runtime; callbacks run inside it.
@@ -66,43 +63,7 @@ impl DeviceClient {
     }
 
     fn assemble(config: Config, hosting: Hosting) -> Result<(Self, Connection)> {
-        let missing = |what, how| Error::argument(what, format_args!("not given: {how}"));
-        let identity =
-            config.identity.ok_or_else(|| missing("identity", "set a connection string or an identity"))?;
-        let credential = config
-            .credential
-            .ok_or_else(|| missing("credential", "set a key, a SAS token or a certificate"))?;
-        let has_certificate = config.tuning.tls.identity.is_some();
-        if matches!(credential, Source::Credential(Credential::Certificate)) && !has_certificate {
-            return Err(missing(
-                "certificate",
-                "the connection string says x509=true, set the certificate and its key",
-            ));
-        }
-        let query = UsernameQuery {
-            device_client_type: Some(CLIENT_TYPE),
-            model_id: config.model_id.as_deref(),
-            ..UsernameQuery::default()
-        };
-        let will = match &config.will {
-            Some((message, qos)) => Some(Will {
-                topic: message.telemetry_topic(&identity)?,
-                payload: message.body().clone(),
-                qos: *qos,
-                retain: false,
-            }),
-            None => None,
-        };
-        let connect = Connect {
-            client_id: identity.client_id(),
-            clean_session: false,
-            keep_alive: u16::try_from(config.tuning.keep_alive.as_secs()).unwrap_or(u16::MAX),
-            username: Some(identity.username(&query)),
-            password: None,
-            will,
-        };
-        let host = config.gateway.as_deref().unwrap_or(identity.hub_host()).to_owned();
-        let access = Access::new(connect, identity.clone(), credential, config.sas_life, &config.tuning)?;
+        let Admission { identity, host, access } = Admission::of(&config)?;
         let (mqtt, connection) = MqttClient::assemble(
             &host,
             &config.tuning,

@@ -33,6 +33,8 @@ pub mod module;
 
 pub mod stats;
 
+pub mod doctor;
+
 mod boundary;
 mod fork;
 mod handle;

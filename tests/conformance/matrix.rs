@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    iothub_conformance::test()
+    iothub_conformance::test(env!("CARGO_BIN_EXE_conformance-agent").as_ref())
 }

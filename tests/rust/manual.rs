@@ -84,7 +84,8 @@ fn no_wake_up_is_lost() {
         let mut passes = 0_usize;
         while left.load(Ordering::SeqCst) > 0 {
             // Both ways to wait.
-            let result = if passes % 2 == 0 { pass(&manual) } else { manual.process(Some(PATIENCE)) };
+            let result =
+                if passes.is_multiple_of(2) { pass(&manual) } else { manual.process(Some(PATIENCE)) };
             result.unwrap();
             passes += 1;
         }

@@ -21,6 +21,8 @@ pub enum Behaviour {
     Forward,
     /// Answers this status and closes.
     Refuse(u16),
+    /// As `Forward` for targets with this port, and 403 for others.
+    OnlyPort(u16),
     /// Answers nothing and keeps the connection.
     Silent,
     /// Answers what is not HTTP and keeps the connection.
@@ -42,6 +44,8 @@ struct State {
     authorization: Option<String>,
     /// Where to connect to instead of asking for the address of the target's name.
     server: Option<SocketAddr>,
+    /// The same for targets with one port.
+    servers: Vec<(u16, SocketAddr)>,
     targets: Vec<String>,
     unauthorized: usize,
 }
@@ -75,6 +79,11 @@ impl HttpProxy {
     /// only a proxy could resolve.
     pub fn resolve_to(&self, server: SocketAddr) {
         self.change(|state| state.server = Some(server));
+    }
+
+    /// As [`HttpProxy::resolve_to`], for targets with this port.
+    pub fn resolve_port_to(&self, port: u16, server: SocketAddr) {
+        self.change(|state| state.servers.push((port, server)));
     }
 
     /// From the next request on.
@@ -138,9 +147,16 @@ fn connect(client: &mut TcpStream, shared: &(Mutex<State>, Condvar)) -> Option<T
             answer(client, 407, "Proxy-Authenticate: Basic realm=\"test\"\r\n");
             return None;
         }
-        (state.behaviour, state.server)
+        let port = target.rsplit(':').next().and_then(|port| port.parse().ok());
+        let by_port = state.servers.iter().find(|(known, _)| port == Some(*known)).map(|(_, server)| *server);
+        (state.behaviour, by_port.or(state.server))
     };
     const HEAD: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n";
+    let behaviour = match behaviour {
+        Behaviour::OnlyPort(port) if target.ends_with(&format!(":{port}")) => Behaviour::Forward,
+        Behaviour::OnlyPort(_) => Behaviour::Refuse(403),
+        other => other,
+    };
     match behaviour {
         Behaviour::Refuse(status) => answer(client, status, ""),
         Behaviour::Silent => until_closed(client),
@@ -154,7 +170,7 @@ fn connect(client: &mut TcpStream, shared: &(Mutex<State>, Condvar)) -> Option<T
         }
         Behaviour::CloseAfterHead => drop(client.write_all(HEAD)),
         Behaviour::CloseInHead => drop(client.write_all(&HEAD[..HEAD.len() - 2])),
-        Behaviour::Forward | Behaviour::Trickle => {
+        Behaviour::Forward | Behaviour::Trickle | Behaviour::OnlyPort(_) => {
             let reached = match server {
                 Some(address) => TcpStream::connect(address),
                 None => TcpStream::connect(target),

@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod http_proxy;
 pub mod proxy;
+pub mod tls_server;
 pub mod workload;
 
 use std::sync::Arc;

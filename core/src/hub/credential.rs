@@ -13,7 +13,7 @@ use super::sas::{self, SasToken, SharedAccessKey};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A clock that says less than this was never set: the library is younger (2026-11-01 UTC).
-const RELEASED: u64 = 1_793_491_200;
+pub(crate) const RELEASED: u64 = 1_793_491_200;
 
 /// Signs with the device's or module's key where that key is kept: HMAC-SHA256 of the bytes given.
 pub type SasSigner = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
@@ -146,7 +146,8 @@ impl Proof {
     }
 }
 
-const NEVER_SET: &str = "the clock of this machine was never set: it is before the release of this library";
+pub(crate) const NEVER_SET: &str =
+    "the clock of this machine was never set: it is before the release of this library";
 
 /// Our clock has no part in a token of somebody else's, unless it was made on this machine.
 fn doubt_of_token(expiry: u64, now: u64) -> Option<Doubt> {

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use super::dial::place;
 use super::tls::server_name;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -34,6 +35,11 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
+    /// `proxy host:port`
+    pub(crate) fn words(&self) -> String {
+        format!("proxy {}", place(&self.host, self.port))
+    }
+
     /// `http://[user[:password]@]host[:port]`, user and password percent-encoded.
     ///
     /// # Errors

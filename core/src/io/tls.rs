@@ -179,6 +179,11 @@ fn default_roots() -> Arc<RootCertStore> {
     ROOTS.clone()
 }
 
+/// Whether `subject`, the inside of a `Name`, is that of a root in the bundle.
+pub(crate) fn is_of_the_web(subject: &[u8]) -> bool {
+    webpki_roots::TLS_SERVER_ROOTS.iter().any(|anchor| anchor.subject.as_ref() == subject)
+}
+
 impl ClientCertificate {
     fn certified_key(&self) -> Result<CertifiedKey> {
         let chain = pem::certificates("certificate", &self.certificate)?;

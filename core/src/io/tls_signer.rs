@@ -8,6 +8,7 @@ use rustls::pki_types::{AlgorithmIdentifier, CertificateDer, alg_id};
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use rustls::{ClientConfig, OtherError, SignatureAlgorithm, SignatureScheme};
 
+use super::certificate::Certificate;
 use super::pem;
 use super::tls::{TlsOptions, provider};
 use crate::error::{Error, ErrorKind, Result};
@@ -82,6 +83,11 @@ struct PublicKey {
 }
 
 impl SigningCertificate {
+    /// The device's own certificate.
+    pub(crate) fn der(&self) -> &[u8] {
+        self.chain.first().map(AsRef::as_ref).unwrap_or_default()
+    }
+
     /// `certificate` is PEM: the device's own first, then those that lead to the root.
     ///
     /// # Errors
@@ -170,24 +176,9 @@ impl PublicKey {
     ///
     /// A reader of certificates of rustls' refuses X.509 version 1, which IoT Hub takes by its thumbprint.
     fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
-        const SEQUENCE: u8 = 0x30;
-        const BIT_STRING: u8 = 0x03;
-        const VERSION: u8 = 0xa0;
-        let (certificate, _) = element(certificate, SEQUENCE)?;
-        let (mut rest, _) = element(certificate, SEQUENCE)?;
-        if rest.first() == Some(&VERSION) {
-            rest = element(rest, VERSION)?.1;
-        }
-        // Serial number, signature, issuer, validity, subject.
-        for tag in [0x02, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE] {
-            rest = element(rest, tag)?.1;
-        }
-        let (key, _) = element(rest, SEQUENCE)?;
-        let (algorithm, rest) = element(key, SEQUENCE)?;
-        let (bits, _) = element(rest, BIT_STRING)?;
+        let (algorithm, bits) = Certificate::read(certificate)?.public_key()?;
         let kind = KINDS.iter().find(|kind| kind.id.as_ref() == algorithm)?;
-        // The first byte counts unused bits, of which keys have none.
-        Some(Self { kind, bits: bits.strip_prefix(&[0])?.to_vec() })
+        Some(Self { kind, bits: bits.to_vec() })
     }
 
     /// Whether `signature` is certainly wrong.
@@ -202,22 +193,6 @@ impl PublicKey {
         fitting.peek().is_some()
             && fitting.all(|algorithm| algorithm.verify_signature(&self.bits, message, signature).is_err())
     }
-}
-
-/// The content of the DER element at the start of `der`, which has to have this tag, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[found, length], rest) = der.split_first_chunk::<2>()?;
-    if found != tag {
-        return None;
-    }
-    let (length, rest) = match length {
-        ..=0x7f => (usize::from(length), rest),
-        // No certificate is longer than 64 KiB.
-        0x81 => rest.split_first().map(|(&a, rest)| (usize::from(a), rest))?,
-        0x82 => rest.split_first_chunk().map(|(&two, rest)| (usize::from(u16::from_be_bytes(two)), rest))?,
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }
 
 #[cfg(test)]

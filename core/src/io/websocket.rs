@@ -35,7 +35,11 @@ pub(super) enum Ending {
 }
 
 /// The client's end of one WebSocket.
-pub(super) struct WebSocket(Phase);
+pub(super) struct WebSocket {
+    phase: Phase,
+    /// What the server's clock said when it answered the upgrade, in seconds since 1970.
+    server_time: Option<u64>,
+}
 
 enum Phase {
     Upgrading(Box<Upgrade>),
@@ -58,22 +62,28 @@ impl WebSocket {
         let mut nonce = [0; 16];
         random(&mut nonce)?;
         let (upgrade, request) = Upgrade::new(place, path, nonce);
-        Ok((Self(Phase::Upgrading(Box::new(upgrade))), request))
+        Ok((Self { phase: Phase::Upgrading(Box::new(upgrade)), server_time: None }, request))
     }
 
     /// Whether the peer has agreed, so that MQTT may pass.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.0, Phase::Open(_))
+        matches!(self.phase, Phase::Open(_))
+    }
+
+    pub(super) fn server_time(&self) -> Option<u64> {
+        self.server_time
     }
 
     /// Appends to `out` what `received` holds for MQTT; with an error, what came before it.
     pub(super) fn receive(&mut self, mut received: &[u8], out: &mut BytesMut) -> Result<(), Ending> {
-        if let Phase::Upgrading(upgrade) = &mut self.0 {
-            let Some(rest) = upgrade.receive(received)? else { return Ok(()) };
+        if let Phase::Upgrading(upgrade) = &mut self.phase {
+            let answered = upgrade.receive(received);
+            self.server_time = upgrade.server_time;
+            let Some(rest) = answered? else { return Ok(()) };
             received = rest;
-            self.0 = Phase::Open(Frames::default());
+            self.phase = Phase::Open(Frames::default());
         }
-        match &mut self.0 {
+        match &mut self.phase {
             Phase::Open(frames) => frames.receive(received, out),
             Phase::Upgrading(_) => Ok(()),
         }
@@ -81,12 +91,12 @@ impl WebSocket {
 
     /// Whether an answer to the peer's ping or goodbye, or a goodbye, waits to go.
     pub(super) fn has_control(&self) -> bool {
-        matches!(&self.0, Phase::Open(frames) if frames.reply.is_some())
+        matches!(&self.phase, Phase::Open(frames) if frames.reply.is_some())
     }
 
     /// Appends that to `out`.
     pub(super) fn write_control(&mut self, out: &mut BytesMut) -> io::Result<()> {
-        if let Phase::Open(frames) = &mut self.0
+        if let Phase::Open(frames) = &mut self.phase
             && let Some((kind, payload)) = frames.reply.take()
         {
             seal(out, OpCode::Control(kind), |out| out.extend_from_slice(&payload))?;
@@ -103,7 +113,7 @@ impl WebSocket {
     pub(super) fn close(&mut self, broken: bool) {
         const NORMAL: u16 = 1000;
         const PROTOCOL_ERROR: u16 = 1002;
-        if let Phase::Open(frames) = &mut self.0 {
+        if let Phase::Open(frames) = &mut self.phase {
             frames.say_goodbye(if broken { PROTOCOL_ERROR } else { NORMAL }.to_be_bytes().to_vec());
         }
     }

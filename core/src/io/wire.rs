@@ -126,6 +126,15 @@ impl Wire {
         self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
     }
 
+    pub(super) fn tls(&self) -> Option<&ClientConnection> {
+        self.tls.as_deref()
+    }
+
+    /// What the clock of a WebSocket's server said, in seconds since 1970, once it has answered the upgrade.
+    pub(super) fn server_time(&self) -> Option<u64> {
+        self.websocket.as_ref().and_then(|websocket| websocket.server_time())
+    }
+
     /// Whether the session's bytes may pass.
     pub(super) fn is_open(&self) -> bool {
         self.is_secured() && self.websocket.as_ref().is_none_or(|websocket| websocket.is_open())

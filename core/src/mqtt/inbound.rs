@@ -21,7 +21,6 @@ struct Entry {
     acknowledged: bool,
 }
 
-#[derive(Default)]
 pub(super) struct Inbound {
     /// Delivery number of `waiting[0]`; everything below is settled or belongs to an earlier connection.
     base: u64,
@@ -29,6 +28,13 @@ pub(super) struct Inbound {
     /// QoS 2 ids between PUBLISH and PUBREL: a second PUBLISH with such an id is a copy.
     unreleased: BTreeSet<u16>,
     released: Vec<u16>,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        // No delivery has the number 0, which may stand for none.
+        Self { base: 1, waiting: VecDeque::new(), unreleased: BTreeSet::new(), released: Vec::new() }
+    }
 }
 
 impl Inbound {

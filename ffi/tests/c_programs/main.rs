@@ -11,6 +11,7 @@ mod cloud;
 mod cpp;
 mod cpp_header;
 mod credentials;
+mod doctor;
 mod idle;
 mod loops;
 mod manual;

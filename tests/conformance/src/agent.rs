@@ -4,15 +4,20 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use iothub_tests::PATIENCE;
 use serde_json::{Value, json};
 
+use crate::credential;
 use crate::languages::Program;
 
 /// What a failed scenario shows of the conversation.
 const REMEMBERED: usize = 30;
+
+/// Closed by the end of the agent.
+type Input = Arc<Mutex<Option<ChildStdin>>>;
 
 /// How a command was answered.
 #[derive(Debug, Clone)]
@@ -24,7 +29,7 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Agent {
     child: Child,
-    input: Option<ChildStdin>,
+    input: Input,
     lines: Receiver<String>,
     /// Came, and nobody has asked for it yet.
     events: VecDeque<Value>,
@@ -40,10 +45,19 @@ impl Agent {
         let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let input: Input = Arc::new(Mutex::new(child.stdin.take()));
+        let signed = Arc::clone(&input);
         std::thread::spawn(move || {
-            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+            output.lines().map_while(Result::ok).try_for_each(|line| match question(&line) {
+                // Whatever the scenario waits for, and without waiting for who writes a long batch.
+                Some(question) => {
+                    let input = Arc::clone(&signed);
+                    std::thread::spawn(move || sign(&question, &input));
+                    Ok(())
+                }
+                None => sender.send(line),
+            })
         });
-        let input = child.stdin.take();
         Ok(Self { child, input, lines, events: VecDeque::new(), conversation: VecDeque::new(), serial: 0 })
     }
 
@@ -75,8 +89,7 @@ impl Agent {
             text.push_str(&line);
             text.push('\n');
         }
-        let input = self.input.as_mut().ok_or("the agent was ended")?;
-        input.write_all(text.as_bytes()).map_err(|error| format!("the agent does not listen: {error}"))?;
+        write(&self.input, &text)?;
         let mut answers = Vec::new();
         while answers.len() < commands.len() {
             let line = self.line(Instant::now() + PATIENCE)?.ok_or("the agent does not answer")?;
@@ -122,7 +135,7 @@ impl Agent {
     /// Asks it to end, which it has to do by itself and without a complaint.
     pub(crate) fn end(mut self) -> Result<(), String> {
         self.commands(&[json!({ "do": "end" })])?;
-        drop(self.input.take());
+        drop(self.input.lock().unwrap().take());
         match self.line(Instant::now() + PATIENCE) {
             Ok(Some(line)) => return Err(format!("after its end the agent says {line}")),
             Ok(None) => return Err("the agent does not end".to_owned()),
@@ -131,6 +144,26 @@ impl Agent {
         let status = self.child.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("the agent has ended: {status}")) }
     }
+}
+
+fn write(input: &Input, text: &str) -> Result<(), String> {
+    let mut input = input.lock().unwrap();
+    let input = input.as_mut().ok_or("the agent was ended")?;
+    input.write_all(text.as_bytes()).map_err(|error| format!("the agent does not listen: {error}"))
+}
+
+/// What a callback of the application asks to be signed.
+fn question(line: &str) -> Option<Value> {
+    let line: Value = serde_json::from_str(line).ok().filter(|_| line.contains("\"sign\""))?;
+    (line["event"] == "sign").then_some(line)
+}
+
+/// Answers as a key vault would, which needs no turn of the agent's: `signed` is not answered.
+fn sign(question: &Value, input: &Input) {
+    let signature = credential::sign(question).unwrap_or_default();
+    let answer = json!({ "do": "signed", "id": question["id"], "signature": signature });
+    // An agent that has ended needs no answer.
+    let _ = write(input, &format!("{answer}\n"));
 }
 
 impl Drop for Agent {

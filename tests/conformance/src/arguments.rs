@@ -25,6 +25,9 @@ pub struct Arguments {
     /// How often everything is played
     #[arg(long)]
     pub times: Option<usize>,
+    /// No matrix, only what failed and how many
+    #[arg(long)]
+    pub brief: bool,
     /// Names the scenarios and says what they show
     #[arg(long)]
     pub list: bool,

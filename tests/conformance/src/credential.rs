@@ -1,6 +1,8 @@
 //! What a client proves itself with: words of the scenarios, made into options.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use iothub_emulator::Hub;
@@ -9,6 +11,8 @@ use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::matching;
 
 struct Certificate {
     pem: String,
@@ -38,11 +42,12 @@ pub(crate) fn thumbprint() -> &'static str {
     &known().thumbprint
 }
 
-/// Adds the options that `identity` proves itself with in this way.
+/// Adds the options that `identity` proves itself with in this way; files go to `folder`.
 pub(crate) fn give(
     hub: &Hub,
     identity: &str,
     way: &str,
+    folder: &Path,
     options: &mut Map<String, Value>,
 ) -> Result<(), String> {
     let string = |id: &str| hub.connection_string(id).ok_or_else(|| format!("{id} is not registered"));
@@ -72,6 +77,24 @@ pub(crate) fn give(
             set("x509", json!([chosen.pem, chosen.key_pem]));
             set("connection_string", string(identity)?.into())
         }
+        "signer" => {
+            let key = parse(&string(identity)?)?.shared_access_key.unwrap_or_default();
+            let label = format!("{} {identity}", hub.name());
+            keys().lock().unwrap().insert(label.clone(), key);
+            set("identity", identity_of(hub, identity));
+            set("sas_signer", label.into())
+        }
+        "x509_files" => {
+            let certificate = known();
+            let write = |name: &str, text: &str| {
+                let path = folder.join(name);
+                std::fs::write(&path, text)
+                    .map(|()| path.display().to_string())
+                    .map_err(|error| error.to_string())
+            };
+            set("x509_files", json!([write("cert", &certificate.pem)?, write("key", &certificate.key_pem)?]));
+            set("connection_string", string(identity)?.into())
+        }
         "token" => {
             set("identity", identity_of(hub, identity));
             set("sas_token", token(&string(identity)?, 3600)?.into())
@@ -93,6 +116,19 @@ pub(crate) fn give(
         other => return Err(format!("there is no credential {other:?}")),
     };
     Ok(())
+}
+
+/// The keys that agents may have things signed with, by what their options call them.
+fn keys() -> &'static Mutex<HashMap<String, String>> {
+    static KEYS: OnceLock<Mutex<HashMap<String, String>>> = OnceLock::new();
+    KEYS.get_or_init(Mutex::default)
+}
+
+/// The signature that an agent asks for.
+pub(crate) fn sign(question: &Value) -> Option<String> {
+    let key = keys().lock().unwrap().get(question["key"].as_str()?).cloned()?;
+    let data = matching::from_hex(question["data"].as_str()?).ok()?;
+    Some(matching::to_hex(&SharedAccessKey::from_base64(&key).ok()?.sign(&data)))
 }
 
 fn parse(text: &str) -> Result<ConnectionString, String> {

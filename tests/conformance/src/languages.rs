@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -40,15 +41,26 @@ impl Program {
 }
 
 impl Language {
-    pub(crate) fn build(self) -> Program {
+    /// Builds the agent; that of Rust only where cargo has not.
+    pub(crate) fn build(self, rust_agent: Option<&Path>) -> Program {
         let language = ALL.iter().find(|(_, language)| *language == self).map_or("", |(name, _)| *name);
         let (path, argument) = match self {
-            Self::Rust => (cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]), None),
+            Self::Rust => {
+                let build = || cargo("conformance-agent", &["--package", "iothub-conformance", "--bin"]);
+                (rust_agent.map_or_else(build, Path::to_owned), None)
+            }
             Self::C => (c_agent(), Some("threaded")),
             Self::CManual => (c_agent(), Some("manual")),
-            Self::Cpp => {
-                (compile("cpp", "c++", &["agent.cpp"], &["-std=c++17", "-I", "bindings/cpp"], &[]), None)
-            }
+            Self::Cpp => (
+                compile(
+                    "cpp",
+                    "c++",
+                    &["agent.cpp", "codec.cpp"],
+                    &["-std=c++17", "-I", "bindings/cpp"],
+                    &[],
+                ),
+                None,
+            ),
         };
         Program { language, path, argument }
     }
@@ -95,19 +107,37 @@ fn cargo(artefact: &str, what: &[&str]) -> PathBuf {
 fn c_agent() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let flags = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"];
-    PROGRAM.get_or_init(|| compile("c", "cc", &["agent.c", "codec.c"], &flags, &["-ljansson"])).clone()
+    PROGRAM
+        .get_or_init(|| compile("c", "cc", &["agent.c", "codec.c", "vault.c"], &flags, &["-ljansson"]))
+        .clone()
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// When a file, or a file in a folder, was changed last.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let files = std::fs::read_dir(path).into_iter().flatten().map_while(Result::ok);
+    files.filter_map(|file| changed(&file.path())).chain(changed(path)).max()
 }
 
 /// Compiles an agent against the shared library.
 fn compile(folder: &str, compiler: &str, sources: &[&str], flags: &[&str], libraries: &[&str]) -> PathBuf {
     cargo("libiothub_mqtt.so", &["--lib", "--package", "iothub-mqtt-ffi"]);
     let program = profile().join(format!("conformance-agent-{folder}"));
+    let own = format!("tests/conformance/agents/{folder}");
+    let inputs = ["include", "bindings/cpp/iothub_mqtt", &own, "tests/conformance/src/languages.rs"];
+    // The library is shared: a new one needs no new program.
+    if changed(&program)
+        .is_some_and(|made| inputs.iter().all(|input| newest(&root().join(input)) < Some(made)))
+    {
+        return program;
+    }
     let variable = if folder == "c" { "CC" } else { "CXX" };
     let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| compiler.into()));
     command.current_dir(root()).args(flags).args(["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread"]);
-    command
-        .arg("-Iinclude")
-        .args(sources.iter().map(|source| format!("tests/conformance/agents/{folder}/{source}")));
+    command.arg("-Iinclude").args(sources.iter().map(|source| format!("{own}/{source}")));
     command.arg("-o").arg(&program);
     command.arg("-L").arg(profile()).arg("-liothub_mqtt").args(libraries);
     assert!(command.status().unwrap().success(), "{command:?}");

@@ -18,9 +18,13 @@ mod schedule;
 mod storm;
 mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use arguments::Arguments;
+
+use languages::Program;
+use scenario::Scenario;
 
 /// Runs what the arguments choose, and prints the matrix.
 pub fn run(arguments: &Arguments) -> ExitCode {
@@ -43,17 +47,34 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         eprintln!("no scenario or no language has such a name");
         return ExitCode::FAILURE;
     }
-    let programs: Vec<_> = languages.into_iter().map(languages::Language::build).collect();
-    let results = schedule::play_all(&scenarios, &programs, arguments);
-    if report::print(&scenarios, &programs, &results, arguments) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let programs: Vec<_> = languages.into_iter().map(|language| language.build(None)).collect();
+    if play(&scenarios, &programs, arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The whole suite under `cargo test`, whose flags mean nothing here but a filter by name.
-pub fn test() -> ExitCode {
-    let filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    run(&Arguments { scenario: filters.collect(), ..Arguments::default() })
+fn play(scenarios: &[Scenario], programs: &[Program], arguments: &Arguments) -> bool {
+    let results = schedule::play_all(scenarios, programs, arguments);
+    report::print(scenarios, programs, &results, arguments)
+}
+
+/// The whole suite under `cargo test`, whose flags mean nothing here but a filter by name: all in every
+/// language, and then beneath each kind of fault in one of them, or in all where IOTHUB_SOAK is set.
+///
+/// Cargo has built `rust_agent`.
+pub fn test(rust_agent: &Path) -> ExitCode {
+    let filters: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if !filters.is_empty() {
+        return run(&Arguments { scenario: filters, ..Arguments::default() });
+    }
+    let scenarios = scenario::load().unwrap();
+    let build = |language: languages::Language| language.build(Some(rust_agent));
+    let programs: Vec<_> = languages::chosen(&[]).into_iter().map(build).collect();
+    let soak = std::env::var_os("IOTHUB_SOAK").is_some();
+    let mut well = play(&scenarios, &programs, &Arguments::default());
+    for (n, kind) in storm::KINDS.iter().enumerate() {
+        let arguments = Arguments { fault: Some((*kind).to_owned()), brief: true, ..Arguments::default() };
+        let n = n % programs.len();
+        let some = if soak { &programs[..] } else { &programs[n..=n] };
+        well &= play(&scenarios, some, &arguments);
+    }
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -12,17 +12,8 @@ pub(crate) fn print(
     results: &Results,
     arguments: &Arguments,
 ) -> bool {
-    let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
-    print!("{:width$}", "");
-    programs.iter().for_each(|program| print!(" {:>9}", program.language));
-    println!();
-    for (row, scenario) in scenarios.iter().enumerate() {
-        print!("{:width$}", scenario.name);
-        for column in 0..programs.len() {
-            let cell = |played: &&Played| played.scenario == row && played.program == column;
-            print!(" {:>9}", say(&results.played.iter().filter(cell).collect::<Vec<_>>()));
-        }
-        println!();
+    if !arguments.brief {
+        matrix(scenarios, programs, results);
     }
     let mut counts = [0; 4];
     for played in &results.played {
@@ -37,7 +28,9 @@ pub(crate) fn print(
             }
             Outcome::Pending(reason) => {
                 counts[2] += 1;
-                println!("{} in {language} is pending: {reason}", scenario.name);
+                if !arguments.brief {
+                    println!("{} in {language} is pending: {reason}", scenario.name);
+                }
             }
             Outcome::Alone => counts[3] += 1,
         }
@@ -57,6 +50,21 @@ pub(crate) fn print(
         results.time.as_secs_f64()
     );
     ok
+}
+
+fn matrix(scenarios: &[Scenario], programs: &[Program], results: &Results) {
+    let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    print!("{:width$}", "");
+    programs.iter().for_each(|program| print!(" {:>9}", program.language));
+    println!();
+    for (row, scenario) in scenarios.iter().enumerate() {
+        print!("{:width$}", scenario.name);
+        for column in 0..programs.len() {
+            let cell = |played: &&Played| played.scenario == row && played.program == column;
+            print!(" {:>9}", say(&results.played.iter().filter(cell).collect::<Vec<_>>()));
+        }
+        println!();
+    }
 }
 
 fn say(played: &[&Played]) -> String {

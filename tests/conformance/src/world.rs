@@ -20,7 +20,7 @@ pub(crate) struct World {
     hub: Option<Arc<Hub>>,
     pub(crate) log: HubLog,
     proxy: Option<HttpProxy>,
-    _certs: TempDir,
+    certs: TempDir,
 }
 
 impl World {
@@ -46,7 +46,7 @@ impl World {
         // The ports to come back to.
         let options = Options { mqtt_port: hub.mqtt_port(), https_port: hub.https_port(), ..options };
         let log = HubLog::new(events);
-        Ok(Self { options, hub: Some(Arc::new(hub)), log, proxy: None, _certs: certs })
+        Ok(Self { options, hub: Some(Arc::new(hub)), log, proxy: None, certs })
     }
 
     pub(crate) fn hub(&self) -> Result<&Arc<Hub>, String> {
@@ -98,7 +98,7 @@ impl World {
         let credential = text(&mut options, "credential").unwrap_or_else(|| "key".to_owned());
         let way = text(&mut options, "through").unwrap_or_else(|| "tcp".to_owned());
         let hub = Arc::clone(self.hub()?);
-        credential::give(&hub, &identity, &credential, &mut options)?;
+        credential::give(&hub, &identity, &credential, self.certs.path(), &mut options)?;
         let websocket = options.get("transport").is_some_and(|transport| transport == "websocket");
         let port = if websocket { hub.https_port() } else { hub.mqtt_port() };
         if options.get("trusted_roots").is_some_and(|roots| roots == "another") {

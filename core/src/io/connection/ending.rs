@@ -29,7 +29,7 @@ impl Connection {
         if self.expelled >= EXPELLED {
             fault.cause = Cause::TakenOver;
             fault.detail = format!(
-                "{}; that was the {}th connection in a row within a minute of its beginning: another program \
+                "{}; so ended {} connections in a row, each within a minute of its beginning: another program \
                  seems to use the same device or module",
                 fault.detail, self.expelled
             );

@@ -15,25 +15,6 @@ use super::*;
 use crate::io::cause::{Cause, Fault};
 
 #[test]
-fn elements_are_bounded() {
-    for (der, expected) in [
-        (&[][..], None),
-        (&[0x30], None),
-        (&[0x30, 1], None),
-        (&[0x31, 0], None),
-        (&[0x30, 0x81], None),
-        (&[0x30, 0x82, 0, 2, 7], None),
-        (&[0x30, 0x83, 0, 0, 1, 7], None),
-        (&[0x30, 0x80, 0, 0], None),
-        (&[0x30, 1, 7, 8], Some((&[7][..], &[8][..]))),
-        (&[0x30, 0x81, 1, 7, 8], Some((&[7], &[8]))),
-        (&[0x30, 0x82, 0, 1, 7, 8], Some((&[7], &[8]))),
-    ] {
-        assert_eq!(element(der, 0x30), expected, "{der:02x?}");
-    }
-}
-
-#[test]
 fn no_prefix_of_a_certificate_is_one() {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["d".to_owned()]).unwrap().self_signed(&key).unwrap();

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::Ending;
+use crate::hub::date;
 use crate::io::cause::Cause;
 use crate::io::http_head::Head;
 
@@ -17,6 +18,8 @@ pub(super) struct Upgrade {
     /// What Sec-WebSocket-Accept has to say.
     accept: String,
     answer: Vec<u8>,
+    /// The field Date of the answer, whatever that says.
+    pub(super) server_time: Option<u64>,
 }
 
 fn accept(key: &str) -> String {
@@ -31,7 +34,7 @@ impl Upgrade {
             "GET {path} HTTP/1.1\r\nHost: {place}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
         );
-        (Self { accept: accept(&key), answer: Vec::new() }, request)
+        (Self { accept: accept(&key), answer: Vec::new(), server_time: None }, request)
     }
 
     /// Once the peer has agreed, what follows its answer; `None` where more has to come.
@@ -42,6 +45,7 @@ impl Upgrade {
             broken(Cause::Protocol, &format!("sent {what} in place of a WebSocket upgrade"))
         })?;
         let Some(head) = head else { return Ok(None) };
+        self.server_time = head.values("date").next().and_then(date::from_http);
         self.check(&head)?;
         Ok(Some(received.get(head.length.saturating_sub(before)..).unwrap_or_default()))
     }

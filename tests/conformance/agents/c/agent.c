@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "codec.h"
+#include "vault.h"
 
 static bool manual;
 
@@ -274,6 +275,12 @@ static bool obey_line(const char *line, size_t len)
     json_t *answer = json_object();
     iothub_status_t status = IOTHUB_OK;
     bool more = true;
+    if (action && strcmp(action, "signed") == 0) {
+        vault_signed(command);
+        json_decref(command);
+        json_decref(answer);
+        return true;
+    }
     struct client *client = clients;
     while (client && name && strcmp(client->name, name) != 0)
         client = client->next;

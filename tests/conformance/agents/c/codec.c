@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vault.h"
+
 const char *text_of(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
@@ -55,16 +57,32 @@ static int digit(char c)
     return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
+size_t from_hex(const char *digits, char *out, size_t len)
+{
+    size_t count = 0;
+    for (; count < len && digits[2 * count] && digits[2 * count + 1]; count++)
+        out[count] = (char)(digit(digits[2 * count]) << 4 | digit(digits[2 * count + 1]));
+    return count;
+}
+
+char *to_hex(const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    char *digits = malloc(2 * len + 1);
+    digits[0] = '\0';
+    for (size_t i = 0; i < len; i++)
+        sprintf(digits + 2 * i, "%02x", bytes[i]);
+    return digits;
+}
+
 iothub_status_t message_of(const json_t *object, iothub_message_t **out)
 {
     const json_t *body = json_object_get(object, "body");
     const char *hex = text_of(object, "body_hex");
     iothub_status_t status;
     if (hex) {
-        size_t len = strlen(hex) / 2;
-        char *bytes = malloc(len + 1);
-        for (size_t i = 0; i < len; i++)
-            bytes[i] = (char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+        char *bytes = malloc(strlen(hex) + 1);
+        size_t len = from_hex(hex, bytes, strlen(hex) / 2);
         status = iothub_message_new(bytes, len, out);
         free(bytes);
     } else {
@@ -92,9 +110,7 @@ void describe(json_t *told, const iothub_message_t *message)
     if (body) {
         json_object_set_new(told, "body", body);
     } else {
-        char *hex = malloc(2 * len + 1);
-        for (size_t i = 0; i < len; i++)
-            sprintf(hex + 2 * i, "%02x", (unsigned char)data[i]);
+        char *hex = to_hex(data, len);
         json_object_set_new(told, "body_hex", json_string(hex));
         free(hex);
     }
@@ -122,6 +138,39 @@ static iothub_status_t set_will(iothub_options_t *options, const json_t *will)
     return status;
 }
 
+/* Gives its tokens one after the other, and the last one from then on. Never called twice at a time. */
+struct source {
+    json_t *tokens;
+    size_t next;
+};
+
+static iothub_status_t next_token(char *token, size_t *len, void *user_data)
+{
+    struct source *source = user_data;
+    const json_t *value = json_array_get(source->tokens, source->next);
+    if (source->next + 1 < json_array_size(source->tokens))
+        source->next++;
+    if (json_string_length(value) > *len)
+        return IOTHUB_E_TOO_LARGE;
+    *len = json_string_length(value);
+    memcpy(token, json_string_value(value), *len);
+    return IOTHUB_OK;
+}
+
+static void free_source(void *user_data)
+{
+    struct source *source = user_data;
+    json_decref(source->tokens);
+    free(source);
+}
+
+static iothub_status_t set_token_source(iothub_options_t *options, const json_t *tokens)
+{
+    struct source *source = calloc(1, sizeof *source);
+    source->tokens = json_deep_copy(tokens);
+    return iothub_options_set_sas_token_source(options, next_token, source, free_source);
+}
+
 static iothub_status_t set_option(iothub_options_t *options, const char *name, const json_t *value)
 {
     const json_t *first = json_array_get(value, 0), *second = json_array_get(value, 1);
@@ -138,6 +187,12 @@ static iothub_status_t set_option(iothub_options_t *options, const char *name, c
         return iothub_options_set_sas_key(options, text);
     if (IS("sas_token"))
         return iothub_options_set_sas_token(options, text);
+    if (IS("sas_signer"))
+        return set_signer(options, text);
+    if (IS("sas_token_source"))
+        return set_token_source(options, value);
+    if (IS("x509_files"))
+        return iothub_options_set_x509_files(options, text, text2);
     if (IS("sas_life_s"))
         return iothub_options_set_sas_life_s(options, (uint32_t)n);
     if (IS("x509"))

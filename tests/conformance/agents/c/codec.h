@@ -13,6 +13,10 @@ json_int_t integer_of(const json_t *object, const char *name);
 void say(json_t *line);
 /* The name of a status without its prefix. */
 const char *status_word(iothub_status_t status);
+/* Lower-case hexadecimal digits, to be freed. */
+char *to_hex(const void *data, size_t len);
+/* Writes up to len bytes that the digits say; how many. */
+size_t from_hex(const char *digits, char *out, size_t len);
 /* Sets every option that the object names. */
 iothub_status_t set_options(iothub_options_t *options, const json_t *object);
 /* A message with its fields and properties. */

@@ -4,6 +4,7 @@
 
 mod options;
 mod say;
+mod vault;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,6 +20,10 @@ fn main() {
     for line in std::io::stdin().lines() {
         let Ok(line) = line else { break };
         let command: Value = serde_json::from_str(&line).unwrap_or_default();
+        if command["do"] == "signed" {
+            vault::signed(&command);
+            continue;
+        }
         match obey(&mut clients, &command) {
             Ok(answer) => say::line(&json!({ "ok": answer })),
             Err(error) => {

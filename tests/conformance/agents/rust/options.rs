@@ -1,10 +1,15 @@
 //! What the agent is told: options of a client, and messages.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use iothub_mqtt::hub::Message;
+use iothub_mqtt::hub::{Message, TokenSource};
 use iothub_mqtt::{Config, Error, Result, Transport};
 use serde_json::Value;
+
+use crate::vault;
 
 /// The options of a client by the names of the protocol.
 pub(crate) fn config(options: &Value) -> Result<Config> {
@@ -24,6 +29,15 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
         "identity" => config.set_identity(&text(&value[0]), &text(&value[1]), value[2].as_str()),
         "sas_key" => config.set_sas_key(&text(value)),
         "sas_token" => config.set_sas_token(&text(value)),
+        "sas_signer" => {
+            config.set_sas_signer(vault::signer(&text(value)));
+            Ok(())
+        }
+        "sas_token_source" => {
+            config.set_sas_token_source(token_source(value));
+            Ok(())
+        }
+        "x509_files" => config.set_x509_files(Path::new(&text(&value[0])), Path::new(&text(&value[1]))),
         "sas_life_s" => config.set_sas_life(Duration::from_secs(number(value))),
         "x509" => config.set_x509(text(&value[0]).as_bytes(), text(&value[1]).as_bytes()),
         "trusted_roots" => config.tuning.set_trusted_roots(text(value).as_bytes()),
@@ -58,6 +72,21 @@ fn set(config: &mut Config, name: &str, value: &Value) -> Result<()> {
     }
 }
 
+/// Gives these tokens one after the other, and the last one from then on.
+fn token_source(tokens: &Value) -> TokenSource {
+    let tokens: Vec<String> = tokens
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|token| token.as_str().unwrap_or_default().to_owned())
+        .collect();
+    let next = AtomicUsize::new(0);
+    Arc::new(move || {
+        let n = next.fetch_add(1, Ordering::Relaxed).min(tokens.len() - 1);
+        Ok(tokens[n].clone())
+    })
+}
+
 /// A message with its fields and properties.
 pub(crate) fn message(told: &Value) -> Result<Message> {
     let body = match told["body_hex"].as_str() {
@@ -76,8 +105,12 @@ pub(crate) fn message(told: &Value) -> Result<Message> {
     Ok(message)
 }
 
-fn bytes(digits: &str) -> Vec<u8> {
+pub(crate) fn bytes(digits: &str) -> Vec<u8> {
     let pair =
         |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     digits.as_bytes().chunks(2).filter_map(pair).collect()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

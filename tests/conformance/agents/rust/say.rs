@@ -1,10 +1,10 @@
 //! What the agent says.
 
-use std::fmt::Write as _;
-
 use iothub_mqtt::hub::Message;
 use iothub_mqtt::{ConnectionState, ErrorKind, Status};
 use serde_json::{Map, Value, json};
+
+use crate::options;
 
 /// One line, whole whatever other threads say.
 pub(crate) fn line(value: &Value) {
@@ -59,11 +59,7 @@ pub(crate) fn message(message: &Message) -> Value {
     let mut event = json!({ "fields": fields, "properties": properties });
     match std::str::from_utf8(message.body()) {
         Ok(text) => event["body"] = text.into(),
-        Err(_) => {
-            let mut digits = String::new();
-            message.body().iter().for_each(|byte| write!(digits, "{byte:02x}").unwrap_or_default());
-            event["body_hex"] = digits.into();
-        }
+        Err(_) => event["body_hex"] = options::hex(message.body()).into(),
     }
     event
 }
