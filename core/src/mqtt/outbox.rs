@@ -190,13 +190,18 @@ impl<T> Outbox<T> {
 
     /// The filters have been checked. Returns the packet id.
     pub(super) fn request(&mut self, request: Request, tag: T) -> Result<u16, Refused<T>> {
-        match self.encode(&request) {
+        let encoded = self.encode(&request).and_then(|encoded| {
+            Limits::URGENT.check(self.urgent, encoded.len())?;
+            Ok(encoded)
+        });
+        match encoded {
             Ok(encoded) => Ok(self.push_urgent(encoded, Kind::Request(request), Some(tag))),
             Err(error) => Err(Refused { error, tag }),
         }
     }
 
-    /// A SUBSCRIBE of the session's own, for this connection.
+    /// A SUBSCRIBE of the session's own, for this connection. There is one at a time, past the limits: without
+    /// it the client would be deaf.
     pub(super) fn restore(&mut self, filters: Vec<(String, QoS)>) -> Result<()> {
         let request = Request::Restore(filters);
         let encoded = self.encode(&request)?;
@@ -204,7 +209,7 @@ impl<T> Outbox<T> {
         Ok(())
     }
 
-    /// As the next operation, if there is room for it.
+    /// As the next operation, if there is an id for it.
     fn encode(&self, request: &Request) -> Result<Bytes> {
         let id = packet_id(self.end());
         let mut encoded = BytesMut::new();
@@ -214,7 +219,6 @@ impl<T> Outbox<T> {
             }
             Request::Unsubscribe(filters) => packet::write_unsubscribe(id, filters, &mut encoded)?,
         }
-        Limits::URGENT.check(self.urgent, encoded.len())?;
         self.check_ring()?;
         Ok(encoded.freeze())
     }

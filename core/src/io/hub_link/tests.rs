@@ -68,6 +68,21 @@ fn a_request_that_found_no_room_is_sent_once_there_is_some() {
 }
 
 #[test]
+fn a_client_with_many_answers_to_give_still_listens_after_a_lost_session() {
+    let mut lab = Lab::new();
+    let filters = vec![(topic::METHODS.to_owned(), QoS::AtMostOnce)];
+    lock(&lab.session).subscribe(filters, Completion::ignored()).unwrap();
+    lab.written();
+    lab.hears(&[0x90, 3, 0, 1, 0]);
+    let publish = Publish { topic: "t", payload: b"", qos: QoS::AtLeastOnce, retain: false };
+    while lock(&lab.session).publish_urgent(&publish, Completion::ignored()).is_ok() {}
+    lock(&lab.session).stop();
+    lab.link.disconnected(&lab.session, &mut lab.jobs);
+    lab.up();
+    assert!(holds(&lab.written(), topic::METHODS));
+}
+
+#[test]
 fn a_goodbye_waits_for_the_requests_of_the_application_alone() {
     let mut lab = Lab::new();
     lab.link.watch(&lab.session, true);
