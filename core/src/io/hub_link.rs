@@ -4,6 +4,7 @@
 //! Its lock is taken before that of the session, never after.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct HubLink {
     /// For the answer to a request.
     timeout: Duration,
     talk: Mutex<Talk>,
+    /// The application has a handler for topics that IoT Hub does not document.
+    takes_topics: AtomicBool,
 }
 
 struct Talk {
@@ -39,7 +42,12 @@ impl HubLink {
     pub(crate) fn new(identity: Identity, timeout: Duration) -> Self {
         let twin = Twin::new(fastrand::u32(..));
         let talk = Talk { twin, methods: Methods::default(), closed: false, heard: Vec::new() };
-        Self { identity, timeout, talk: Mutex::new(talk) }
+        Self { identity, timeout, talk: Mutex::new(talk), takes_topics: AtomicBool::new(false) }
+    }
+
+    /// From now on there is a handler for topics that IoT Hub does not document.
+    pub(super) fn take_topics(&self) {
+        self.takes_topics.store(true, Ordering::Relaxed);
     }
 
     /// Requests that are not over.
@@ -167,7 +175,12 @@ impl HubLink {
                 .map(|message| Received::Message(message, delivery)),
             Incoming::Input { name, bag } => kept(Message::received(bag, message.payload))
                 .map(|message| Received::Input(name.into_owned(), message, delivery)),
-            Incoming::Unknown => Some(Received::Topic(message)),
+            Incoming::Unknown if self.takes_topics.load(Ordering::Relaxed) => Some(Received::Topic(message)),
+            // Kept for a handler that never comes it would hold back every later acknowledgement.
+            Incoming::Unknown => {
+                log::warn!("a message on a topic that IoT Hub does not document was dropped");
+                None
+            }
             service => {
                 let mut talk = lock(&self.talk);
                 let received = talk.hear(service, &message, now);

@@ -244,6 +244,9 @@ impl Shared {
 
     /// Replaces a callback; the one before is dropped once it is not running.
     pub(crate) fn set_handler(&self, route: Route, handler: Option<Handler>) {
+        if let (Some(hub), Some(Handler::Topic(_))) = (&self.hub, &handler) {
+            hub.take_topics();
+        }
         self.strand.set(route, handler);
         self.wake();
     }

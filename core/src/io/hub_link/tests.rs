@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::mpsc::{self, Receiver};
 
@@ -204,5 +204,25 @@ impl Lab {
             delivery: None,
         };
         self.link.hear(message, &self.session, self.now, &mut self.jobs);
+    }
+}
+
+/// Acknowledgements leave in order: one that nobody gives would hold back all others.
+#[test]
+fn a_message_that_nobody_takes_is_settled() {
+    for taken in [false, true] {
+        let mut lab = Lab::new();
+        if taken {
+            lab.link.take_topics();
+        }
+        lab.hears(&[0x32, 6, 0, 1, b'x', 0, 7, b'm']);
+        let Some(mqtt::Event::Message(message)) =
+            lock(&lab.session).take_events().into_iter().find(|e| matches!(e, mqtt::Event::Message(_)))
+        else {
+            panic!("no message")
+        };
+        let received = lab.link.hear(message, &lab.session, lab.now, &mut lab.jobs);
+        assert_eq!(received.is_some(), taken);
+        assert_eq!(lab.written(), if taken { vec![] } else { vec![0x40, 2, 0, 7] });
     }
 }
