@@ -168,8 +168,9 @@ typedef int32_t iothub_state_t;
 
 /**
  * A change of the connection: its state, and why the connection before ended or could not be made, as a
- * cause, as the status code it belongs to (IOTHUB_OK where nothing went wrong) and as a sentence, which
- * is valid until this returns.
+ * cause, as the status code it belongs to (IOTHUB_OK where nothing went wrong and at a renewal;
+ * IOTHUB_E_CLOSED once the application has closed the client) and as a sentence, which is valid until this
+ * returns.
  */
 typedef void (*iothub_status_fn)(iothub_state_t state,
                                  iothub_cause_t cause,
@@ -823,7 +824,7 @@ IOTHUB_API void iothub_options_free(iothub_options_t *options);
  */
 IOTHUB_API
 iothub_status_t iothub_options_set_connection_string(iothub_options_t *options,
-                                                     const char *value);
+                                                     const char *connection_string);
 
 /**
  * The hub's host name, the device, and the module or NULL.
@@ -871,7 +872,7 @@ iothub_status_t iothub_options_set_x509(iothub_options_t *options,
 
 /**
  * PEM certificates of the authorities that are trusted instead of all others. By default those of the
- * system and the bundle of the web are.
+ * system and the built-in bundle of Mozilla's are.
  */
 IOTHUB_API
 iothub_status_t iothub_options_set_trusted_roots(iothub_options_t *options,
@@ -1317,9 +1318,10 @@ iothub_status_t iothub_client_twin_patch(iothub_client_t *client,
                                          iothub_free_fn free_fn);
 
 /**
- * Calls fn first with all desired properties, as a patch of nothing, then with each change of them, once,
- * also with what was changed while there was no connection; in place of the function before, as
- * iothub_client_on_status does. NULL ends that.
+ * Calls fn first with all desired properties (the patch that makes them of {}), then with each change of
+ * them, once, also with what was changed while there was no connection; in place of the function before,
+ * as iothub_client_on_status does. A function that replaces another is told what changes from then on.
+ * NULL ends that. The version falls where the device was deleted and made anew, or a local hub restarted.
  *
  * IOTHUB_E_CLOSED: the client was closed.
  */
@@ -1342,7 +1344,8 @@ iothub_status_t iothub_client_on_input(iothub_client_t *client,
                                        iothub_free_fn free_fn);
 
 /**
- * A counter of the client, from when it was made.
+ * A counter of the client, from when it was made. Twin requests and answers to methods are counted as
+ * queued operations only, not as messages.
  *
  * IOTHUB_E_ARGUMENT: no such counter.
  */
@@ -1354,7 +1357,7 @@ iothub_status_t iothub_client_stats(const iothub_client_t *client,
 /**
  * How many connections ended, or could not be made, for this cause.
  *
- * IOTHUB_E_ARGUMENT: no such cause.
+ * IOTHUB_E_ARGUMENT: 0, or a number that is no cause; counting from 1 up to this error visits all.
  */
 IOTHUB_API
 iothub_status_t iothub_client_disconnects(const iothub_client_t *client,

@@ -47,8 +47,9 @@ pub const IOTHUB_ACK_NOW: AckCode = 0;
 pub const IOTHUB_ACK_LATER: AckCode = 1;
 
 /// A change of the connection: its state, and why the connection before ended or could not be made, as a
-/// cause, as the status code it belongs to (IOTHUB_OK where nothing went wrong) and as a sentence, which
-/// is valid until this returns.
+/// cause, as the status code it belongs to (IOTHUB_OK where nothing went wrong and at a renewal;
+/// IOTHUB_E_CLOSED once the application has closed the client) and as a sentence, which is valid until this
+/// returns.
 pub type StatusFn = Option<
     unsafe extern "C" fn(
         state: StateCode,

@@ -56,10 +56,12 @@ pub unsafe extern "C" fn iothub_options_free(options: *mut Options) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iothub_options_set_connection_string(
     options: *mut Options,
-    value: *const c_char,
+    connection_string: *const c_char,
 ) -> StatusCode {
     // SAFETY: pointers as the header asks for them.
-    unsafe { set(options, |config| config.set_connection_string(text("value", value)?)) }
+    unsafe {
+        set(options, |config| config.set_connection_string(text("connection_string", connection_string)?))
+    }
 }
 
 /// The hub's host name, the device, and the module or NULL.
@@ -128,7 +130,7 @@ pub unsafe extern "C" fn iothub_options_set_x509(
 }
 
 /// PEM certificates of the authorities that are trusted instead of all others. By default those of the
-/// system and the bundle of the web are.
+/// system and the built-in bundle of Mozilla's are.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iothub_options_set_trusted_roots(
     options: *mut Options,

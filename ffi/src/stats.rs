@@ -32,7 +32,8 @@ pub const IOTHUB_STAT_CONNECTIONS: StatCode = 7;
 /// before the first.
 pub const IOTHUB_STAT_LAST_ROUND_TRIP_US: StatCode = 8;
 
-/// A counter of the client, from when it was made.
+/// A counter of the client, from when it was made. Twin requests and answers to methods are counted as
+/// queued operations only, not as messages.
 ///
 /// IOTHUB_E_ARGUMENT: no such counter.
 #[unsafe(no_mangle)]
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn iothub_client_stats(
 
 /// How many connections ended, or could not be made, for this cause.
 ///
-/// IOTHUB_E_ARGUMENT: no such cause.
+/// IOTHUB_E_ARGUMENT: 0, or a number that is no cause; counting from 1 up to this error visits all.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iothub_client_disconnects(
     client: *const Client,

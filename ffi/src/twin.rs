@@ -80,9 +80,10 @@ pub unsafe extern "C" fn iothub_client_twin_patch(
     })
 }
 
-/// Calls fn first with all desired properties, as a patch of nothing, then with each change of them, once,
-/// also with what was changed while there was no connection; in place of the function before, as
-/// iothub_client_on_status does. NULL ends that.
+/// Calls fn first with all desired properties (the patch that makes them of {}), then with each change of
+/// them, once, also with what was changed while there was no connection; in place of the function before,
+/// as iothub_client_on_status does. A function that replaces another is told what changes from then on.
+/// NULL ends that. The version falls where the device was deleted and made anew, or a local hub restarted.
 ///
 /// IOTHUB_E_CLOSED: the client was closed.
 #[unsafe(no_mangle)]

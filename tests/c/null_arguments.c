@@ -39,7 +39,7 @@ static void options(void) {
 
   iothub_options_t *o;
   OK(iothub_options_new(&o));
-  NULL_IS("value", iothub_options_set_connection_string(o, NULL));
+  NULL_IS("connection_string", iothub_options_set_connection_string(o, NULL));
   NULL_IS("host", iothub_options_set_identity(o, NULL, "d", NULL));
   NULL_IS("device_id", iothub_options_set_identity(o, "h", NULL, NULL));
   NULL_IS("key_base64", iothub_options_set_sas_key(o, NULL));

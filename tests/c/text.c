@@ -19,7 +19,7 @@ static void *another_thread(void *unused) {
 int main(void) {
   iothub_options_t *o;
   OK(iothub_options_new(&o));
-  BAD_IS("value", iothub_options_set_connection_string(o, BAD));
+  BAD_IS("connection_string", iothub_options_set_connection_string(o, BAD));
   BAD_IS("host", iothub_options_set_identity(o, BAD, "d", NULL));
   BAD_IS("device_id", iothub_options_set_identity(o, "h", BAD, NULL));
   BAD_IS("module_id", iothub_options_set_identity(o, "h", "d", BAD));

@@ -308,6 +308,9 @@ pub(super) fn read(stream: &mut BytesMut, max_size: usize) -> std::result::Resul
 /// many in a packet that has one possible length.
 fn check_header(stream: &[u8]) -> std::result::Result<(), String> {
     let Some(&first) = stream.first() else { return Ok(()) };
+    if stream.starts_with(b"HTTP/") {
+        return Err("an answer in HTTP: this port is for WebSockets, or none of MQTT".into());
+    }
     let kind = first >> 4;
     let (flags, length) = match kind {
         3 => return Ok(()),
@@ -380,6 +383,12 @@ mod tests {
     fn long_topics_are_refused_not_truncated() {
         assert!(check_topic(&"t".repeat(MAX_TOPIC)).is_ok());
         assert!(check_topic(&"t".repeat(MAX_TOPIC + 1)).is_err());
+    }
+
+    #[test]
+    fn an_answer_in_http_is_named() {
+        let error = read(&mut BytesMut::from(&b"HTTP/1.1 400 Bad Request\r\n"[..]), 100).err().unwrap();
+        assert!(error.contains("HTTP"), "{error}");
     }
 
     #[test]

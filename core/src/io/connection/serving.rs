@@ -87,7 +87,7 @@ impl Connection {
         let finished = lock(session).state() == State::Finished;
         match (served, open.ending) {
             // The peer may close first once it has the DISCONNECT.
-            (Err(_), Some(cause)) if finished => Err(Fault::new(cause, "disconnected")),
+            (Err(_), Some(cause)) if finished => Err(Fault::new(cause, farewell(cause))),
             (Err(fault), _) => Err(fault),
             (Ok(more), Some(cause)) if finished && !open.wire.has_output(&lock(session)) => {
                 // Closing with unread bytes would be a reset, which can overtake the DISCONNECT.
@@ -98,14 +98,18 @@ impl Connection {
                 if now < *leave_by {
                     return Ok(more);
                 }
-                let detail = match cause {
-                    Cause::Renewed => "reconnecting with fresh credentials",
-                    _ => "closed by the application",
-                };
-                Err(Fault::new(cause, detail))
+                Err(Fault::new(cause, farewell(cause)))
             }
             (Ok(more), _) => Ok(self.renew(now) || more),
         }
+    }
+}
+
+/// Why this side has ended the connection.
+fn farewell(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Renewed => "reconnecting with fresh credentials",
+        _ => "closed by the application",
     }
 }
 

@@ -26,7 +26,9 @@ impl Wire {
             _ if !self.is_secured() => "during the TLS handshake",
             _ if !self.is_open() => "before it answered the WebSocket upgrade",
             mqtt::State::Handshake => "before it answered CONNECT",
-            _ => "without a reason, as it does for a broken rule, a limit or another connection with this id",
+            _ => {
+                "without a reason, as it does when it restarts, for a broken rule, a limit or another connection with this id"
+            }
         };
         Fault { cause: Cause::ClosedByHub, detail: format!("{}: closed by the peer {when}", self.peer) }
     }
