@@ -70,7 +70,7 @@ impl Admission {
         let connect = Connect {
             client_id: identity.client_id(),
             clean_session: false,
-            keep_alive: u16::try_from(config.tuning.keep_alive.as_secs()).unwrap_or(u16::MAX),
+            keep_alive: config.tuning.keep_alive_seconds(),
             username: Some(identity.username(&query)),
             password: None,
             will,
@@ -140,7 +140,8 @@ impl Prover {
     }
 
     fn greet(&self, credential: &Credential) -> std::result::Result<Greeting, Fault> {
-        let proof = credential.prove(&self.identity, now(), self.life).map_err(|error| refused(&error))?;
+        let proof =
+            credential.prove(&self.identity, unix_now(), self.life).map_err(|error| refused(&error))?;
         Ok(self.greeting(proof))
     }
 
@@ -166,7 +167,7 @@ impl Prover {
             None
         };
         let sign = |data: &[u8]| workload.sign(data, deadline);
-        let proof = Proof::signed_by(&self.identity, now(), self.life, sign).map_err(fault)?;
+        let proof = Proof::signed_by(&self.identity, unix_now(), self.life, sign).map_err(fault)?;
         Ok(Greeting { tls, ..self.greeting(proof) })
     }
 
@@ -181,6 +182,7 @@ fn refused(error: &Error) -> Fault {
     Fault::new(Cause::Authentication, error.detail())
 }
 
-fn now() -> u64 {
+/// Seconds since 1970 by the clock of this machine.
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

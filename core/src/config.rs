@@ -167,6 +167,11 @@ impl Tuning {
         Ok(())
     }
 
+    /// As CONNECT says it.
+    pub(crate) fn keep_alive_seconds(&self) -> u16 {
+        u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX)
+    }
+
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(self.backoff_first, self.backoff_most).with_slow(self.slow_first, self.slow_most)
     }

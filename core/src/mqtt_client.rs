@@ -235,7 +235,7 @@ impl MqttClient {
 }
 
 fn greet_with(mut connect: crate::mqtt::Connect, tuning: &Tuning) -> Greet {
-    connect.keep_alive = u16::try_from(tuning.keep_alive.as_secs()).unwrap_or(u16::MAX);
+    connect.keep_alive = tuning.keep_alive_seconds();
     Greet::Now(Box::new(move || {
         Ok(Greeting { connect: connect.clone(), renew_after: None, doubt: None, tls: None })
     }))

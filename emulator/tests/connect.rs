@@ -158,13 +158,7 @@ fn a_client_that_says_nothing_is_closed_at_the_deadline() {
 
 #[test]
 fn certificates_are_compared_by_thumbprint() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["x".into()]).unwrap().self_signed(&key).unwrap();
-    let thumbprint: String = ring::digest::digest(&ring::digest::SHA256, certificate.der())
-        .as_ref()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let (key, certificate, thumbprint) = self_signed();
     let options = Options::default().x509_device("x", &thumbprint).x509_device("y", &"0".repeat(40));
     let (hub, events) = start(options);
     assert_eq!(hub.connection_string("x").unwrap(), "HostName=localhost;DeviceId=x;x509=true");

@@ -168,13 +168,7 @@ fn a_refused_connect_is_answered_and_then_closed() {
 
 #[test]
 fn a_certificate_shown_to_the_https_port_counts() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["x".into()]).unwrap().self_signed(&key).unwrap();
-    let thumbprint: String = ring::digest::digest(&ring::digest::SHA256, certificate.der())
-        .as_ref()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let (key, certificate, thumbprint) = self_signed();
     let (hub, events) = start(Options::default().x509_device("x", &thumbprint));
     for shown in [true, false] {
         let key = || PrivateKeyDer::try_from(key.serialize_der()).unwrap();

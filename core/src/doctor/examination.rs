@@ -5,12 +5,11 @@ mod way;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::clock::{self, Difference};
 use super::report::Report;
 use super::{Check, words};
-use crate::access::Admission;
+use crate::access::{Admission, unix_now};
 use crate::config::{Config, Source, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::Credential;
@@ -31,10 +30,6 @@ pub(super) struct Examination {
     clock: Option<Difference>,
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 impl Examination {
     pub(super) fn make(config: &Config, websocket_port: u16, report: &mut Report<'_>) {
         let mut config = config.clone();
@@ -45,7 +40,7 @@ impl Examination {
             Ok((_, Ok(text))) => report.passed(Check::Options, text),
             Ok((_, Err(error))) | Err(error) => report.failed(Check::Options, error.clone()),
         }
-        match clock::judge(now()) {
+        match clock::judge(unix_now()) {
             Ok(text) => report.passed(Check::Clock, text),
             Err(text) => report.fault(Check::Clock, Fault::new(Cause::Clock, text), &[]),
         }
@@ -80,7 +75,7 @@ impl Examination {
         );
         let own = if shows { words::own_certificate(&config)? } else { None };
         let judged = match &own {
-            Some(der) => words::judge_own(der, now()).map(|text| {
+            Some(der) => words::judge_own(der, unix_now()).map(|text| {
                 said.push_str(": ");
                 said.push_str(&text);
                 said

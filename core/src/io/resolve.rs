@@ -8,9 +8,11 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::wire::lock;
 
 /// Called from any thread, once something is ready to be stepped; must not block.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -38,10 +40,6 @@ enum State {
 }
 
 static RUNNING: LazyLock<Mutex<HashMap<String, Arc<Shared>>>> = LazyLock::new(Mutex::default);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Lookup {
     /// Looks `host` up with `resolve`, or joins a lookup of the same name.

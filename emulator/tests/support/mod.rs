@@ -278,3 +278,15 @@ pub(crate) fn connect_packet(hub: &Hub, id: &str) -> Connect {
 pub(crate) fn will(topic: &str, body: &str) -> Option<LastWill> {
     Some(LastWill::new(topic, body, QoS::AtLeastOnce, false))
 }
+
+/// A key, a certificate of its own, and the SHA-256 thumbprint of that.
+pub(crate) fn self_signed() -> (rcgen::KeyPair, rcgen::Certificate, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["x".into()]).unwrap().self_signed(&key).unwrap();
+    let thumbprint = ring::digest::digest(&ring::digest::SHA256, certificate.der())
+        .as_ref()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    (key, certificate, thumbprint)
+}

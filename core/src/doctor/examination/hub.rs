@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::{Examination, now};
+use super::Examination;
+use crate::access::unix_now;
 use crate::config::Source;
 use crate::doctor::clock::Difference;
 use crate::doctor::report::Report;
@@ -87,7 +88,7 @@ impl Examination {
             return true;
         };
         let (agreed, hub) = probe.upgrade(&path);
-        self.clock = hub.map(|hub| Difference::new(hub, now()));
+        self.clock = hub.map(|hub| Difference::new(hub, unix_now()));
         let clock: Vec<String> = self.clock.iter().map(Difference::words).collect();
         match agreed {
             Ok(()) => {
@@ -169,7 +170,7 @@ impl Examination {
             .and_then(|socket| Probe::secure(socket, &target, self.signs()))
             .map(|mut probe| probe.upgrade(&self.config.tuning.websocket_path).1);
         if let Ok(Some(hub)) = hub {
-            self.clock = Some(Difference::new(hub, now()));
+            self.clock = Some(Difference::new(hub, unix_now()));
         }
     }
 }
