@@ -22,9 +22,9 @@ def iothub_hub() -> Iterator[StartHub]:
 
         def start(**options: object) -> Hub:
             try:
-                hub = start_hub(**options)  # type: ignore[arg-type]
+                return hubs.enter_context(start_hub(**options))  # type: ignore[arg-type]
             except EmulatorError as error:
-                pytest.fail(str(error), pytrace=False)
-            return hubs.enter_context(hub)
+                why = str(error)
+            pytest.fail(why, pytrace=False)
 
         yield start
