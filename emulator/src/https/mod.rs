@@ -1,5 +1,6 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
+mod edge;
 mod emulator;
 mod refusal;
 mod service;
