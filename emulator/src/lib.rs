@@ -16,6 +16,7 @@ mod hub;
 mod identity;
 mod options;
 mod program;
+mod query;
 mod queue;
 mod registry;
 mod routes;
