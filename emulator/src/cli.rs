@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, IdentityOptions, Options};
-use crate::{program, routes, send};
+use crate::{module_routes, program, send};
 
 const HTTPS_PORT: &str = "\
 The HTTPS port serves, to devices,
@@ -177,7 +177,7 @@ fn options(serve: &Serve) -> Result<Options, String> {
         });
     }
     let routes = serve.routes.iter().map(|text| {
-        routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
+        module_routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
     });
     Ok(Options {
         routes: routes.collect::<Result<_, _>>()?,

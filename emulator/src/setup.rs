@@ -11,7 +11,7 @@ use crate::error::StartError;
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, Options};
 use crate::registry::{Entry, Record, Registry};
-use crate::routes::Route;
+use crate::module_routes::Route;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
 pub(crate) fn bind(

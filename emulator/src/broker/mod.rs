@@ -26,7 +26,7 @@ use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::options::Timing;
 use crate::registry::Registry;
-use crate::routes::Route;
+use crate::module_routes::Route;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
