@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::identity::Identity;
+use crate::module_routes;
 use crate::options::{CredentialOptions, IdentityOptions, Options};
 use crate::program::{self, Program};
-use crate::routes;
 
 pub(super) const MQTT_PORT: u16 = 8883;
 pub(super) const HTTPS_PORT: u16 = 443;
@@ -97,7 +97,7 @@ impl Serve {
         }
         base.identities.extend(self.identities()?);
         for text in &self.routes {
-            let route = routes::split(text)
+            let route = module_routes::split(text)
                 .ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))?;
             base.routes.push(route);
         }
