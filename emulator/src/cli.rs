@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::identity::Identity;
-use crate::options::{CredentialOptions, IdentityOptions, Options};
+use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
 use crate::{program, routes, send};
 
 const HTTPS_PORT: &str = "\
@@ -84,6 +84,12 @@ struct Serve {
     /// A device with a certificate: the SHA-1 or SHA-256 of its DER form, in hexadecimal.
     #[arg(long = "x509", value_name = "ID=THUMBPRINT")]
     x509: Vec<String>,
+    /// A device with a certificate in its name (CN) from one of the authorities of --x509-root.
+    #[arg(long = "x509-ca", value_name = "ID")]
+    x509_ca: Vec<String>,
+    /// A certificate authority, in PEM, that vouches for devices of --x509-ca.
+    #[arg(long = "x509-root", value_name = "FILE")]
+    x509_roots: Vec<PathBuf>,
     /// What a module sends to an output goes to an input of a module of the same device. Such
     /// messages wait for the module, in memory, until their PUBACK or for two hours.
     #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT")]
@@ -176,6 +182,10 @@ fn options(serve: &Serve) -> Result<Options, String> {
             credential: CredentialOptions::Thumbprints(vec![thumbprint]),
         });
     }
+    identities.extend(serve.x509_ca.iter().map(|id| IdentityOptions {
+        identity: Identity::device(id.as_str()),
+        credential: CredentialOptions::Authority,
+    }));
     let routes = serve.routes.iter().map(|text| {
         routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
     });
@@ -187,6 +197,7 @@ fn options(serve: &Serve) -> Result<Options, String> {
         identities,
         certs: Some(serve.certs.clone()),
         name: serve.name.clone(),
+        x509_roots: serve.x509_roots.iter().cloned().map(Pem::File).collect(),
         ..Options::default()
     })
 }
