@@ -8,6 +8,7 @@ mod broker;
 mod c2d;
 mod certs;
 pub mod cli;
+mod descriptors;
 mod error;
 mod events;
 mod faults;

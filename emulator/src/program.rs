@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::descriptors;
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
@@ -44,6 +45,7 @@ pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool
             Some(Box::new(file))
         }
     };
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
