@@ -15,6 +15,8 @@ pub(crate) enum Credential {
     Keys(Box<[NamedKey; 2]>),
     /// Upper- or lower-case hexadecimal, SHA-1 or SHA-256.
     Thumbprints(Vec<String>),
+    /// A certificate in its name from an authority that the hub trusts.
+    Authority,
 }
 
 /// A key with the text that a connection string carries.
@@ -41,6 +43,8 @@ impl fmt::Debug for NamedKey {
 pub(crate) enum Right {
     DeviceConnect,
     ServiceConnect,
+    RegistryRead,
+    RegistryWrite,
 }
 
 /// The five policies that every hub starts with.
@@ -59,6 +63,8 @@ impl Policy {
             "iothubowner" => true,
             "service" => right == Right::ServiceConnect,
             "device" => right == Right::DeviceConnect,
+            "registryRead" => right == Right::RegistryRead,
+            "registryReadWrite" => matches!(right, Right::RegistryRead | Right::RegistryWrite),
             _ => false,
         }
     }
@@ -100,7 +106,8 @@ impl Authority {
         let Some(password) = password else {
             return match (credential, certificate) {
                 (Credential::Keys(_), _) => Err(format!("{identity} sent no SAS token as password")),
-                (Credential::Thumbprints(_), None) => {
+                (Credential::Authority, Some(_)) => Err("the hub trusts no certificate authority".into()),
+                (Credential::Thumbprints(_) | Credential::Authority, None) => {
                     Err(format!("{identity} is registered with a certificate and showed none"))
                 }
                 (Credential::Thumbprints(known), Some(shown)) => {
@@ -145,10 +152,16 @@ impl Authority {
     }
 
     /// Decides a request of a back-end to `path` (segments after the host); the error is for people.
-    pub(crate) fn admit_service(&self, token: &str, path: &[&str], now: u64) -> Result<(), String> {
+    pub(crate) fn admit_service(
+        &self,
+        token: &str,
+        right: Right,
+        path: &[&str],
+        now: u64,
+    ) -> Result<(), String> {
         let token: SasToken = token.parse().map_err(|e: iothub_mqtt::Error| e.to_string())?;
         let name = token.key_name.clone().ok_or("the token has no skn")?;
-        self.check_policy(&token, &name, Right::ServiceConnect, path)?;
+        self.check_policy(&token, &name, right, path)?;
         check_expiry(&token, now)
     }
 

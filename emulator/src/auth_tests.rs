@@ -83,10 +83,13 @@ fn certificates_count_only_for_identities_that_have_thumbprints() {
 fn a_back_end_needs_a_policy_with_service_connect() {
     let token = |name: &str| sas::token("hub.example", &named(name).key, NOW, Some(name));
     let path = ["twins", "d"];
-    assert_eq!(authority().admit_service(&token("service"), &path, NOW), Ok(()));
-    assert_eq!(authority().admit_service(&token("iothubowner"), &path, NOW), Ok(()));
+    assert_eq!(authority().admit_service(&token("service"), Right::ServiceConnect, &path, NOW), Ok(()));
+    assert_eq!(authority().admit_service(&token("iothubowner"), Right::ServiceConnect, &path, NOW), Ok(()));
     for name in ["device", "registryRead", "registryReadWrite"] {
-        assert!(authority().admit_service(&token(name), &path, NOW).is_err(), "{name}");
+        assert!(
+            authority().admit_service(&token(name), Right::ServiceConnect, &path, NOW).is_err(),
+            "{name}"
+        );
     }
-    assert!(authority().admit_service(&token("service"), &path, NOW + 301).is_err());
+    assert!(authority().admit_service(&token("service"), Right::ServiceConnect, &path, NOW + 301).is_err());
 }

@@ -34,6 +34,10 @@ pub(crate) enum Event {
         code: &'static str,
         reason: String,
     },
+    /// An identity was registered, changed or deleted while the hub runs.
+    Identity {
+        change: &'static str,
+    },
     /// A CONNECT with a refusing CONNACK, or none where `return_code` is absent.
     Refused {
         code: &'static str,
@@ -83,6 +87,7 @@ impl Serialize for Stamped<'_> {
             Event::Telemetry { .. } => "telemetry",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
+            Event::Identity { .. } => "identity",
             Event::Refused { .. } => "refused",
             Event::Queue { input: None, .. } => "c2d",
             Event::Queue { input: Some(_), .. } => "input",
@@ -137,6 +142,7 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("status", status)?;
                 map.serialize_entry("reason", reason)?;
             }
+            Event::Identity { change } => map.serialize_entry("change", change)?,
             Event::Method { name, status, request, response } => {
                 map.serialize_entry("name", name)?;
                 map.serialize_entry("status", status)?;

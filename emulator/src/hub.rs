@@ -157,12 +157,12 @@ impl Hub {
             text.push_str(";ModuleId=");
             text.push_str(module);
         }
-        match &entry.credential {
+        match &entry.record.credential {
             Credential::Keys(keys) => {
                 text.push_str(";SharedAccessKey=");
                 text.push_str(&keys[0].base64);
             }
-            Credential::Thumbprints(_) => text.push_str(";x509=true"),
+            Credential::Thumbprints(_) | Credential::Authority => text.push_str(";x509=true"),
         }
         Some(text)
     }

@@ -13,6 +13,8 @@ pub enum CredentialOptions {
     Key(Option<String>),
     /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the certificate; one or two of them.
     Thumbprints(Vec<String>),
+    /// A certificate in its name from an authority that the hub trusts.
+    Authority,
 }
 
 impl std::fmt::Debug for CredentialOptions {
@@ -20,6 +22,7 @@ impl std::fmt::Debug for CredentialOptions {
         match self {
             Self::Key(_) => f.write_str("Key(hidden)"),
             Self::Thumbprints(thumbprints) => f.debug_tuple("Thumbprints").field(thumbprints).finish(),
+            Self::Authority => f.write_str("Authority"),
         }
     }
 }

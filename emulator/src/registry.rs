@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Credential;
@@ -15,10 +17,7 @@ use crate::twins::Twin;
 /// What the hub keeps for one device or module.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) credential: Credential,
-    pub(crate) enabled: bool,
-    /// Changes when an identity is deleted and made again.
-    pub(crate) generation: String,
+    pub(crate) record: Record,
     pub(crate) twin: Twin,
     /// A device's C2D messages, a module's messages to its inputs.
     pub(crate) queue: Queue,
@@ -26,20 +25,21 @@ pub(crate) struct Entry {
     pub(crate) link: Option<Link>,
     pub(crate) model_id: Option<String>,
     pub(crate) last_activity: Option<String>,
+    /// When it connected or disconnected last.
+    pub(crate) connection_changed: Option<String>,
 }
 
 impl Entry {
-    pub(crate) fn new(credential: Credential) -> Self {
+    pub(crate) fn new(record: Record) -> Self {
         Self {
-            credential,
-            enabled: true,
-            generation: uuid::Uuid::new_v4().simple().to_string(),
+            record,
             twin: Twin::new(&now_text()),
             queue: Queue::default(),
             session: Session::default(),
             link: None,
             model_id: None,
             last_activity: None,
+            connection_changed: None,
         }
     }
 
@@ -60,6 +60,46 @@ impl Entry {
         self.link.as_ref()?;
         self.session.granted(subject)
     }
+}
+
+/// What a back-end registers.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) credential: Credential,
+    pub(crate) enabled: bool,
+    /// Why it is enabled or disabled, for people.
+    pub(crate) status_reason: Option<String>,
+    /// When a back-end enabled or disabled it last.
+    pub(crate) status_changed: Option<String>,
+    /// `capabilities.iotEdge` of a device.
+    pub(crate) edge: bool,
+    /// `managedBy` of a module.
+    pub(crate) managed_by: Option<String>,
+    /// Changes when an identity is deleted and made again.
+    pub(crate) generation: String,
+    /// Changes with every change of this record.
+    pub(crate) etag: String,
+}
+
+impl Record {
+    pub(crate) fn new(credential: Credential) -> Self {
+        Self {
+            credential,
+            enabled: true,
+            status_reason: None,
+            status_changed: None,
+            edge: false,
+            managed_by: None,
+            generation: uuid::Uuid::new_v4().simple().to_string(),
+            etag: fresh_etag(),
+        }
+    }
+}
+
+/// A record's etag, which no other has had.
+pub(crate) fn fresh_etag() -> String {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    STANDARD.encode(high.to_be_bytes())
 }
 
 /// What outlives a connection that was made with CleanSession 0.
@@ -135,12 +175,24 @@ impl Registry {
         self.entries.insert(identity, entry);
     }
 
+    pub(crate) fn remove(&mut self, identity: &Identity) -> Option<Entry> {
+        self.entries.remove(identity)
+    }
+
     pub(crate) fn get(&self, identity: &Identity) -> Option<&Entry> {
         self.entries.get(identity)
     }
 
     pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<&mut Entry> {
         self.entries.get_mut(identity)
+    }
+
+    /// The modules of a device, in order.
+    pub(crate) fn modules(&self, device: &str) -> Vec<Identity> {
+        let of_device = |id: &&Identity| id.device_id() == device && id.module_id().is_some();
+        let mut modules: Vec<_> = self.entries.keys().filter(of_device).cloned().collect();
+        modules.sort();
+        modules
     }
 
     /// Every identity in order.

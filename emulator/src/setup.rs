@@ -10,7 +10,7 @@ use crate::certs::Store;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, Options};
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Record, Registry};
 use crate::routes::Route;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
@@ -87,8 +87,9 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
                 }
                 Credential::Thumbprints(thumbprints.clone())
             }
+            CredentialOptions::Authority => Credential::Authority,
         };
-        registry.insert(identity.clone(), Entry::new(credential));
+        registry.insert(identity.clone(), Entry::new(Record::new(credential)));
     }
     Ok(registry)
 }

@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 
+/// How the service API writes that something has not happened yet.
+pub(crate) const NEVER: &str = "0001-01-01T00:00:00Z";
+
 /// Seconds since 1970.
 pub(crate) fn unix_now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)

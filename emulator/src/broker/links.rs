@@ -58,16 +58,15 @@ impl Broker {
     ) -> Result<Granted, Cause> {
         let state = self.state();
         let Some(entry) = state.registry.get(identity) else {
-            return Err(Cause::new(
-                "unknown_device",
-                format!("404001 DeviceNotFound: {identity} is not registered"),
-            ));
+            return Err(unknown(identity));
         };
-        if !entry.enabled {
-            return Err(Cause::new("disabled", format!("403012 DeviceDisabled: {identity} is disabled")));
+        // A module of a disabled device is disabled with it.
+        let device = state.registry.get(&Identity::device(identity.device_id()));
+        if !entry.record.enabled || device.is_some_and(|device| !device.record.enabled) {
+            return Err(disabled(identity));
         }
         self.authority
-            .admit(identity, &entry.credential, password, certificate, now)
+            .admit(identity, &entry.record.credential, password, certificate, now)
             .map_err(|reason| Cause::new("unauthorized", format!("401003 IoTHubUnauthorized: {reason}")))
     }
 
@@ -86,10 +85,12 @@ impl Broker {
         }
         entry.session.stored = !arrival.clean_session;
         entry.model_id = arrival.model_id.clone().or(entry.model_id.take());
-        entry.last_activity = Some(now_text());
+        let now = now_text();
+        entry.connection_changed = Some(now.clone());
+        entry.last_activity = Some(now);
         let stamp = Stamp {
             auth_method: arrival.granted.method,
-            generation: entry.generation.clone(),
+            generation: entry.record.generation.clone(),
             model_id: arrival.model_id,
         };
         self.events.emit(Some(identity), || Event::Connected {
@@ -136,7 +137,9 @@ impl Broker {
         let Some(link) = entry.link.take() else {
             return;
         };
-        entry.last_activity = Some(now_text());
+        let now = now_text();
+        entry.connection_changed = Some(now.clone());
+        entry.last_activity = Some(now);
         if link.clean_session {
             entry.session = Session::default();
             entry.queue.unlock_all();
@@ -203,6 +206,14 @@ impl Broker {
     pub(crate) fn is_connected(&self, identity: &Identity) -> bool {
         self.state().registry.get(identity).is_some_and(|entry| entry.link.is_some())
     }
+}
+
+pub(super) fn unknown(identity: &Identity) -> Cause {
+    Cause::new("unknown_device", format!("404001 DeviceNotFound: {identity} is not registered"))
+}
+
+pub(super) fn disabled(identity: &Identity) -> Cause {
+    Cause::new("disabled", format!("403012 DeviceDisabled: {identity} is disabled"))
 }
 
 pub(super) fn taken_over() -> Cause {

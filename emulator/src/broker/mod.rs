@@ -1,6 +1,6 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
+//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
 //! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
@@ -9,6 +9,7 @@ mod disruption;
 mod disturb;
 mod handshake;
 mod inputs;
+mod lifecycle;
 mod links;
 mod messages;
 mod methods;

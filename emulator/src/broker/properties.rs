@@ -4,13 +4,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::Broker;
+use super::lifecycle::check_etag;
 use super::rules::Subject;
+use crate::auth::Credential;
 use crate::error::HubError;
 use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::{Command, Entry};
-use crate::time::now_text;
+use crate::time::{NEVER, now_text};
 
 /// The answer to a twin request of a device.
 pub(crate) struct TwinAnswer {
@@ -120,14 +122,7 @@ impl Broker {
 
         let mut state = self.state();
         let entry = state.registry.get_mut(identity).ok_or_else(|| HubError::not_found(identity))?;
-        let current = twin_etag(entry);
-        if etag.is_some_and(|etag| !["*", current.as_str()].contains(&etag.trim_matches('"'))) {
-            return Err(HubError::new(
-                412_002,
-                "PreconditionFailed",
-                format!("the twin's etag is {current}"),
-            ));
-        }
+        check_etag(etag, &twin_etag(entry))?;
         // Both are tried on a copy, so that a refused half leaves the twin as it was.
         let mut twin = entry.twin.clone();
         if let Some(tags) = tags {
@@ -161,18 +156,20 @@ fn twin_etag(entry: &Entry) -> String {
 }
 
 fn document(identity: &Identity, entry: &Entry) -> Value {
-    let (authentication, thumbprints) = match &entry.credential {
-        crate::auth::Credential::Keys(_) => ("sas", Vec::new()),
-        crate::auth::Credential::Thumbprints(known) => ("selfSigned", known.clone()),
+    let (authentication, thumbprints) = match &entry.record.credential {
+        Credential::Keys(_) => ("sas", Vec::new()),
+        Credential::Thumbprints(known) => ("selfSigned", known.clone()),
+        Credential::Authority => ("certificateAuthority", Vec::new()),
     };
     let mut document = json!({
         "deviceId": identity.device_id(),
         "etag": twin_etag(entry),
-        "deviceEtag": entry.generation,
-        "status": if entry.enabled { "enabled" } else { "disabled" },
-        "statusUpdateTime": "0001-01-01T00:00:00Z",
+        "deviceEtag": entry.record.etag,
+        "status": if entry.record.enabled { "enabled" } else { "disabled" },
+        "statusReason": entry.record.status_reason,
+        "statusUpdateTime": entry.record.status_changed.as_deref().unwrap_or(NEVER),
         "connectionState": if entry.link.is_some() { "Connected" } else { "Disconnected" },
-        "lastActivityTime": entry.last_activity.as_deref().unwrap_or("0001-01-01T00:00:00Z"),
+        "lastActivityTime": entry.last_activity.as_deref().unwrap_or(NEVER),
         "cloudToDeviceMessageCount": entry.queue.len(),
         "authenticationType": authentication,
         "x509Thumbprint": {
@@ -183,7 +180,7 @@ fn document(identity: &Identity, entry: &Entry) -> Value {
         "version": entry.twin.version(),
         "tags": entry.twin.tags(),
         "properties": entry.twin.for_service(),
-        "capabilities": { "iotEdge": false },
+        "capabilities": { "iotEdge": entry.record.edge },
     });
     if let Some(module) = identity.module_id() {
         document["moduleId"] = module.into();

@@ -19,14 +19,8 @@ use crate::broker::Broker;
 use crate::tls::Thumbprints;
 
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
-    let twin = || get(service::read_twin).patch(service::patch_twin).put(service::put_twin);
     Router::new()
-        .route("/devices/{device}/messages/devicebound", post(service::send_c2d))
-        .route("/devices/{device}/modules/{module}/inputs/{input}", post(service::send_input))
-        .route("/twins/{device}", twin())
-        .route("/twins/{device}/modules/{module}", twin())
-        .route("/twins/{device}/methods", post(service::call_method))
-        .route("/twins/{device}/modules/{module}/methods", post(service::call_method))
+        .merge(service::router())
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))

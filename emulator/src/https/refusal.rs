@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
 use crate::time::{now_text, unix_now};
@@ -22,12 +23,17 @@ impl IntoResponse for HubError {
     }
 }
 
-/// Checks the token of a back-end's request.
-pub(super) fn authorize(broker: &Broker, headers: &HeaderMap, path: &[&str]) -> Result<(), HubError> {
+/// Checks the token of a back-end's request for what `right` allows.
+pub(super) fn authorize(
+    broker: &Broker,
+    headers: &HeaderMap,
+    right: Right,
+    path: &[&str],
+) -> Result<(), HubError> {
     let refused = |why: String| HubError::new(401_003, "IotHubUnauthorizedAccess", why);
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .ok_or_else(|| refused("the request has no Authorization header".into()))?;
-    broker.authority.admit_service(token, path, unix_now()).map_err(refused)
+    broker.authority.admit_service(token, right, path, unix_now()).map_err(refused)
 }

@@ -1,0 +1,94 @@
+//! Devices and modules are registered, changed and deleted while the hub runs.
+
+use super::links::{disabled, unknown};
+use super::{Broker, State};
+use crate::error::HubError;
+use crate::events::Event;
+use crate::identity::Identity;
+use crate::registry::{Entry, Record, fresh_etag};
+use crate::time::now_text;
+
+impl Broker {
+    /// Registers `identity` with an empty twin.
+    pub(crate) fn create(&self, identity: &Identity, record: Record) -> Result<(), HubError> {
+        if !identity.is_valid() {
+            return Err(HubError::argument(format!("'{identity}' is no valid id")));
+        }
+        let mut state = self.state();
+        if state.registry.get(identity).is_some() {
+            return Err(match identity.module_id() {
+                None => HubError::new(409_001, "DeviceAlreadyExists", format!("{identity} is registered")),
+                Some(_) => {
+                    HubError::new(409_301, "ModuleAlreadyExistsOnDevice", format!("{identity} is registered"))
+                }
+            });
+        }
+        let device = Identity::device(identity.device_id());
+        if identity.module_id().is_some() && state.registry.get(&device).is_none() {
+            return Err(HubError::not_found(&device));
+        }
+        state.registry.insert(identity.clone(), Entry::new(record));
+        self.events.emit(Some(identity), || Event::Identity { change: "created" });
+        Ok(())
+    }
+
+    /// Changes the record of `identity`, which gets a new etag; its connection ends where it, or
+    /// its device, is disabled now.
+    pub(crate) fn change(
+        &self,
+        identity: &Identity,
+        etag: Option<&str>,
+        change: impl FnOnce(&mut Record) -> Result<(), HubError>,
+    ) -> Result<(), HubError> {
+        let mut state = self.state();
+        let entry = state.registry.get_mut(identity).ok_or_else(|| HubError::not_found(identity))?;
+        check_etag(etag, &entry.record.etag)?;
+        let mut record = entry.record.clone();
+        change(&mut record)?;
+        if record.enabled != entry.record.enabled {
+            record.status_changed = Some(now_text());
+        }
+        record.etag = fresh_etag();
+        entry.record = record;
+        let enabled = entry.record.enabled;
+        self.events.emit(Some(identity), || Event::Identity { change: "updated" });
+        if !enabled {
+            for cut in with_modules(&state, identity) {
+                self.end_link(&mut state, &cut, None, disabled(&cut));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes `identity`, its twin and its queue; a device's modules with it.
+    pub(crate) fn delete(&self, identity: &Identity, etag: Option<&str>) -> Result<(), HubError> {
+        let mut state = self.state();
+        let entry = state.registry.get(identity).ok_or_else(|| HubError::not_found(identity))?;
+        check_etag(etag, &entry.record.etag)?;
+        for gone in with_modules(&state, identity) {
+            self.end_link(&mut state, &gone, None, unknown(&gone));
+            state.registry.remove(&gone);
+            self.events.emit(Some(&gone), || Event::Identity { change: "deleted" });
+        }
+        Ok(())
+    }
+}
+
+/// The modules of a device, then itself; of a module itself alone.
+fn with_modules(state: &State, identity: &Identity) -> Vec<Identity> {
+    let mut all = match identity.module_id() {
+        None => state.registry.modules(identity.device_id()),
+        Some(_) => Vec::new(),
+    };
+    all.push(identity.clone());
+    all
+}
+
+/// Compares `If-Match`, quoted or not, where there is one; `*` is every etag.
+pub(super) fn check_etag(wanted: Option<&str>, current: &str) -> Result<(), HubError> {
+    match wanted.map(|etag| etag.trim_matches('"')) {
+        None | Some("*") => Ok(()),
+        Some(etag) if etag == current => Ok(()),
+        Some(_) => Err(HubError::new(412_002, "PreconditionFailed", format!("the etag is {current}"))),
+    }
+}
