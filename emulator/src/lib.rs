@@ -9,6 +9,7 @@ mod c2d;
 mod certs;
 mod chain;
 pub mod cli;
+mod descriptors;
 mod error;
 mod events;
 mod faults;

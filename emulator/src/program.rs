@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::descriptors;
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
@@ -38,6 +39,7 @@ pub(crate) fn run(program: Program) -> Result<(), StartError> {
             Some(Box::new(file))
         }
     };
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
