@@ -69,7 +69,7 @@ wheel: $(VENV)/installed
 	$(MAKE) -C python wheel TARGET=$(TARGET) VENV=$(VENV)
 
 # Programs of Debian's that the tests stand on.
-PACKAGES := valgrind strace mosquitto mosquitto-clients openssl pkg-config cmake libuv1-dev libglib2.0-dev \
+PACKAGES := curl valgrind strace mosquitto mosquitto-clients openssl pkg-config cmake libuv1-dev libglib2.0-dev \
 	libjansson-dev nlohmann-json3-dev
 system-packages:
 	@missing=; for package in $(PACKAGES); do \
