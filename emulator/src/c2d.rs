@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use crate::error::HubError;
 use crate::identity::Identity;
-use crate::queue::Queued;
 use crate::module_routes;
+use crate::queue::Queued;
 use crate::time::round_trip_text;
 
 const MAX_QUEUE: usize = 50;

@@ -177,7 +177,8 @@ fn options(serve: &Serve) -> Result<Options, String> {
         });
     }
     let routes = serve.routes.iter().map(|text| {
-        module_routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
+        module_routes::split(text)
+            .ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
     });
     Ok(Options {
         routes: routes.collect::<Result<_, _>>()?,

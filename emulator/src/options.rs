@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::Identity;
+use crate::routing::RoutingOptions;
 
 /// How an identity proves itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Options {
     pub name: String,
     /// See [`Options::route`].
     pub routes: Vec<(String, String)>,
+    /// Which messages go where; all of them to the hub's own events by default.
+    pub routing: RoutingOptions,
     pub timing: Timing,
 }
 
@@ -79,6 +82,7 @@ impl Default for Options {
             certs: None,
             name: "localhost".to_owned(),
             routes: Vec::new(),
+            routing: RoutingOptions::default(),
             timing: Timing::default(),
         }
     }

@@ -10,8 +10,8 @@ use super::{Broker, State};
 use crate::c2d::{CloudMessage, checked_topic};
 use crate::error::HubError;
 use crate::identity::Identity;
-use crate::queue::Queued;
 use crate::module_routes::{self, Output};
+use crate::queue::Queued;
 
 /// What waits for one module.
 const MAX_QUEUE: usize = 500;

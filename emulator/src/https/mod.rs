@@ -1,6 +1,8 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
 mod emulator;
+mod endpoints;
+
 mod refusal;
 mod service;
 mod websocket;
@@ -21,6 +23,7 @@ use crate::tls::Thumbprints;
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
         .merge(service::router())
+        .merge(endpoints::router())
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))
