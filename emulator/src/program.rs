@@ -1,13 +1,10 @@
 //! The program around a hub: its first line, its events, its end.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::descriptors;
@@ -15,6 +12,7 @@ use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
 use crate::running::{Announced, Ready};
+use crate::writer::write_lines;
 
 /// What the program is started with.
 #[derive(Debug)]
@@ -81,29 +79,6 @@ fn announce(hub: &Hub) -> Result<Announced, StartError> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| failed("the standard output", e))?;
     Ok(announced)
-}
-
-/// Writes from a thread of its own, so that a slow disk or reader never holds up the hub.
-fn write_lines(
-    sink: Box<dyn Write + Send>,
-    mut lines: UnboundedReceiver<Arc<str>>,
-) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("events".into()).spawn(move || {
-        let mut out = BufWriter::new(sink);
-        while let Some(line) = lines.blocking_recv() {
-            let mut write = |line: &str| writeln!(out, "{line}");
-            let mut written = write(&line);
-            while written.is_ok()
-                && let Ok(line) = lines.try_recv()
-            {
-                written = write(&line);
-            }
-            // Nobody reads any more: the hub goes on without.
-            if written.and_then(|()| out.flush()).is_err() {
-                return;
-            }
-        }
-    })
 }
 
 /// Fires when the standard input ends.
