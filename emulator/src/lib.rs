@@ -7,6 +7,7 @@ mod auth;
 mod broker;
 mod c2d;
 mod certs;
+mod child;
 pub mod cli;
 mod error;
 mod events;
