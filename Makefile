@@ -41,6 +41,7 @@ python: $(VENV)/installed
 
 # The library as a distribution would install it, and programs built against that.
 c-packages: cargo-c
+	cargo build --package iothub-emulator --locked
 	tests/c/installed.sh $(TARGET)
 
 bench:
