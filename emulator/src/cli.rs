@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::dps::{DpsOptions, EnrollmentOptions, GroupOptions};
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
 use crate::{program, routes, send};
@@ -94,6 +95,15 @@ struct Serve {
     /// messages wait for the module, in memory, until their PUBACK or for two hours.
     #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT")]
     routes: Vec<String>,
+    /// The id scope of the provisioning service; made up where none is given.
+    #[arg(long = "dps-scope", value_name = "ID")]
+    dps_scope: Option<String>,
+    /// Enrolls a device with the provisioning service; its primary key is made up where none is given.
+    #[arg(long = "enroll", value_name = "REGISTRATION[=BASE64KEY]")]
+    enrollments: Vec<String>,
+    /// A group of devices whose keys are derived from the group's.
+    #[arg(long = "enroll-group", value_name = "NAME[=BASE64KEY]")]
+    enrollment_groups: Vec<String>,
     /// Where the certificates and the secret of the made-up keys are kept.
     #[arg(long, default_value = "emulator-certs", value_name = "DIR")]
     certs: PathBuf,
@@ -197,9 +207,23 @@ fn options(serve: &Serve) -> Result<Options, String> {
         identities,
         certs: Some(serve.certs.clone()),
         name: serve.name.clone(),
+        dps: dps(serve),
         x509_roots: serve.x509_roots.iter().cloned().map(Pem::File).collect(),
         ..Options::default()
     })
+}
+
+fn dps(serve: &Serve) -> DpsOptions {
+    let mut dps = DpsOptions { id_scope: serve.dps_scope.clone(), ..DpsOptions::default() };
+    for text in &serve.enrollments {
+        let (registration, key) = id_and_value(text);
+        dps.enrollments.push(EnrollmentOptions { key, ..EnrollmentOptions::new(registration) });
+    }
+    for text in &serve.enrollment_groups {
+        let (name, key) = id_and_value(text);
+        dps.groups.push(GroupOptions { key, ..GroupOptions::new(name) });
+    }
+    dps
 }
 
 /// Splits at the first `=`: keys end in more of them.
@@ -266,6 +290,27 @@ mod tests {
                 ("x".to_owned(), CredentialOptions::Thumbprints(vec!["AB12".into()])),
             ]
         );
+    }
+
+    #[test]
+    fn enrollments_keep_the_padding_of_their_keys() {
+        let key = "a2V5a2V5a2V5a2U=";
+        let (one, group) = (format!("r={key}"), format!("g={key}"));
+        let options =
+            parse(&["--dps-scope", "0neX", "--enroll", &one, "--enroll", "s", "--enroll-group", &group]);
+        let dps = options.unwrap().dps;
+        assert_eq!(dps.id_scope.as_deref(), Some("0neX"));
+        let given: Vec<_> =
+            dps.enrollments.iter().map(|e| (e.registration.as_str(), e.key.as_deref())).collect();
+        assert_eq!(given, [("r", Some(key)), ("s", None)]);
+        assert_eq!((dps.groups[0].name.as_str(), dps.groups[0].key.as_deref()), ("g", Some(key)));
+    }
+
+    #[test]
+    fn authorities_are_files() {
+        let options = parse(&["--x509-ca", "d", "--x509-root", "ca.pem"]).unwrap();
+        assert_eq!(options.identities[0].credential, CredentialOptions::Authority);
+        assert_eq!(options.x509_roots, [Pem::File("ca.pem".into())]);
     }
 
     #[test]

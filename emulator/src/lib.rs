@@ -6,9 +6,13 @@
 mod auth;
 mod broker;
 mod c2d;
+#[cfg(test)]
+#[path = "../tests/support/certificates.rs"]
+mod certificates;
 mod certs;
 mod chain;
 pub mod cli;
+mod dps;
 mod error;
 mod events;
 mod faults;
@@ -29,6 +33,7 @@ mod tls;
 mod twins;
 
 pub use c2d::CloudMessage;
+pub use dps::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
 pub use error::{HubError, StartError};
 pub use faults::Fault;
 pub use hub::Hub;

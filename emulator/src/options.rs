@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
 
 /// How an identity proves itself.
@@ -106,6 +107,7 @@ pub struct Options {
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
+    pub dps: DpsOptions,
 }
 
 impl Default for Options {
@@ -120,6 +122,7 @@ impl Default for Options {
             routes: Vec::new(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
+            dps: DpsOptions::default(),
         }
     }
 }

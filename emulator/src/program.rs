@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::dps::Summary;
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
@@ -24,6 +25,7 @@ struct Ready<'a> {
     ca: &'a Path,
     service_connection_string: String,
     devices: Vec<Device>,
+    dps: Summary,
 }
 
 #[derive(Serialize)]
@@ -90,6 +92,7 @@ fn announce(hub: &Hub) -> io::Result<()> {
         ca: hub.ca_path(),
         service_connection_string: hub.service_connection_string(),
         devices: devices.collect(),
+        dps: hub.provisioning(),
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{}", serde_json::to_string(&ready)?)?;

@@ -1,7 +1,8 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
-//! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
+//! connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send each other,
+//! `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -13,8 +14,9 @@ mod lifecycle;
 mod links;
 mod messages;
 mod methods;
-mod packet;
+pub(crate) mod packet;
 mod properties;
+mod provision;
 pub(crate) mod rules;
 mod turn;
 
@@ -22,6 +24,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Authority;
+use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::options::Timing;
@@ -33,6 +36,7 @@ pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
     pub(crate) timing: Timing,
+    pub(crate) dps: Dps,
     routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
@@ -46,11 +50,18 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(authority: Authority, registry: Registry, routes: Vec<Route>, timing: Timing) -> Self {
+    pub(crate) fn new(
+        authority: Authority,
+        registry: Registry,
+        routes: Vec<Route>,
+        dps: Dps,
+        timing: Timing,
+    ) -> Self {
         Self {
             authority,
             events: EventBus::default(),
             timing,
+            dps,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod certificates;
+pub(crate) mod provisioning;
 pub(crate) mod websocket;
 
 use std::io::{ErrorKind, Read, Write};
