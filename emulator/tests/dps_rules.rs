@@ -199,6 +199,13 @@ fn polls_wait_for_the_result_and_too_many_are_throttled() {
     let (topic, body) = poll(&mut client, &operation);
     assert_eq!(topic, "$dps/registrations/res/429/?$rid=2&retry-after=3");
     assert_eq!(body["errorCode"].as_u64().unwrap() / 1000, 429);
+
+    let mut unlimited = Options::default().enroll("r");
+    unlimited.dps.poll_limit = 0;
+    let (hub, _events) = start(unlimited);
+    let mut client = enter_enrolled(&hub, "r");
+    let operation = register(&mut client, "").1["operationId"].clone();
+    assert!((0..20).all(|_| poll(&mut client, &operation).1["status"] == "assigned"));
 }
 
 #[test]
@@ -223,6 +230,16 @@ fn faults_reach_the_service() {
     assert_eq!(events.find("refused", |e| e["code"] == "fault")["registration"], "s");
     assert_eq!(return_code(&hub, Tls::default(), dps_connect(&hub, "s", &token)), 0);
     assert!(hub.fault(&Fault::new("throttle", "nobody")).is_err());
+}
+
+#[test]
+fn a_connection_ends_with_its_token() {
+    let (hub, _events) = start(Options::default().enroll("r"));
+    let key = hub.enrollment_key("r").unwrap();
+    let token = |life: i64| dps_connect(&hub, "r", &dps_token(&hub, "r", key, life));
+    enter(&hub, Over::Tls, Tls::default(), token(-299)).expect_close();
+    let mut forever = enter(&hub, Over::Tls, Tls::default(), token(i64::MAX));
+    assert!(register(&mut forever, "").0.contains("/202/"));
 }
 
 #[test]

@@ -72,11 +72,16 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
         unflushed: false,
         silence: silence(keep_alive),
         last_heard: Instant::now(),
-        expires: until
-            .map(|until| Instant::now() + Duration::from_secs((until + 1).saturating_sub(unix_now()))),
+        expires: end_of(until),
         disruption: Disruption::default(),
     };
     connection.run(session_present, commands, ended).await;
+}
+
+/// When a token that holds until then (seconds since 1970) is over; never where that is too far away.
+pub(crate) fn end_of(until: Option<u64>) -> Option<Instant> {
+    let left = until?.saturating_sub(unix_now()).saturating_add(1);
+    Instant::now().checked_add(Duration::from_secs(left))
 }
 
 /// How long a client with this keep-alive may say nothing.

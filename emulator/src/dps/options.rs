@@ -17,13 +17,16 @@ pub struct DpsOptions {
     pub id_scope: Option<String>,
     /// How long a device is asked to wait before it polls, in seconds, 1 to 300; 3.
     pub retry_after: u16,
+    /// How often a device may poll in ten seconds before it is throttled; 5, as at the real service.
+    /// 0 is no limit.
+    pub poll_limit: u16,
     pub enrollments: Vec<EnrollmentOptions>,
     pub groups: Vec<GroupOptions>,
 }
 
 impl Default for DpsOptions {
     fn default() -> Self {
-        Self { id_scope: None, retry_after: 3, enrollments: Vec::new(), groups: Vec::new() }
+        Self { id_scope: None, retry_after: 3, poll_limit: 5, enrollments: Vec::new(), groups: Vec::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use super::names::{self, FILTER, Request};
 pub(crate) use super::service::Registrant;
 use crate::broker::Broker;
-use crate::broker::connection::{LINGER, READ_BUFFER, Stream};
+use crate::broker::connection::{LINGER, READ_BUFFER, Stream, end_of};
 use crate::broker::packet::{self, Packet, Publish, QoS, Subscribe};
 use crate::events::Event;
 use crate::time::unix_now;
@@ -38,9 +38,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     silence: Duration,
     broker: Arc<Broker>,
 ) {
-    let expires = client.until().map(|until| {
-        Instant::now() + Duration::from_secs(until.saturating_add(1).saturating_sub(unix_now()))
-    });
+    let expires = end_of(client.until());
     let mut session = Session { broker, client, granted: None, last_packet_id: 0 };
     let end = session.run(&mut stream, silence, expires).await;
     if let End::Misuse(reason) = end {

@@ -13,8 +13,7 @@ use uuid::Uuid;
 use super::names::RegistrationId;
 use crate::time::round_trip_text;
 
-/// D: a device may poll five times in ten seconds.
-const POLLS: usize = 5;
+/// The time in which polls are counted.
 const POLL_TIME: Duration = Duration::from_secs(10);
 /// How many operations of one registration are remembered.
 const MAX_OPERATIONS: usize = 16;
@@ -111,12 +110,15 @@ impl Registration {
         id
     }
 
-    /// Counts a poll at `now`; false where it is one too many.
-    pub(super) fn may_poll(&mut self, now: Instant) -> bool {
+    /// Counts a poll at `now`; false where it is one more than `limit` in ten seconds.
+    pub(super) fn may_poll(&mut self, limit: u16, now: Instant) -> bool {
+        if limit == 0 {
+            return true;
+        }
         while self.polls.front().is_some_and(|at| now.saturating_duration_since(*at) >= POLL_TIME) {
             self.polls.pop_front();
         }
-        let allowed = self.polls.len() < POLLS;
+        let allowed = self.polls.len() < usize::from(limit);
         if allowed {
             self.polls.push_back(now);
         }

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use iothub_mqtt::hub::sas::CLOCK_SKEW;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::enrollments::{Attested, Enrollments, Evidence, GroupAttestation, check_token, derive};
+use super::enrollments::{Attested, Enrollments, Evidence, check_token};
 use super::names::{RegistrationId, Username};
 use super::options::{DpsOptions, Reprovision};
 use super::registrations::{Attestation, Outcome, Registration, assigning, refusal};
-use crate::auth::{Credential, NamedKey};
+use super::request::{Refused, payload};
+use crate::auth::NamedKey;
 use crate::broker::Broker;
 use crate::chain::Shown;
 use crate::error::HubError;
@@ -21,18 +21,17 @@ use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 
-/// D: the largest message of the service.
-const MAX_BODY: usize = 96 * 1024;
 /// From here on `substatus` tells a device that was at the hub before.
 const REPROVISIONED_SINCE: &str = "2019-04-15";
 
 #[derive(Debug)]
 pub(crate) struct Dps {
-    id_scope: String,
+    pub(super) id_scope: String,
     /// The `assignedHub` of every registration.
     hub: String,
     retry_after: u16,
-    enrollments: Enrollments,
+    poll_limit: u16,
+    pub(super) enrollments: Enrollments,
     /// By the id in lower case. Locked before the broker's state.
     registrations: Mutex<HashMap<String, Registration>>,
 }
@@ -75,26 +74,6 @@ impl Answer {
     }
 }
 
-/// What a person needs to register a device, keys included.
-#[derive(Serialize)]
-pub(crate) struct Summary {
-    id_scope: String,
-    enrollments: Vec<EnrollmentSummary>,
-    groups: Vec<GroupSummary>,
-}
-
-#[derive(Serialize)]
-struct EnrollmentSummary {
-    registration: String,
-    key: Option<String>,
-}
-
-#[derive(Serialize)]
-struct GroupSummary {
-    name: String,
-    key: Option<String>,
-}
-
 impl Dps {
     /// Checks what was asked for; `generate` makes a key from a label.
     pub(crate) fn new(
@@ -114,46 +93,10 @@ impl Dps {
             id_scope,
             hub: hub.to_owned(),
             retry_after: options.retry_after,
+            poll_limit: options.poll_limit,
             enrollments: Enrollments::new(options, generate)?,
             registrations: Mutex::default(),
         })
-    }
-
-    pub(crate) fn id_scope(&self) -> &str {
-        &self.id_scope
-    }
-
-    /// The primary key of an individual enrollment.
-    pub(crate) fn enrollment_key(&self, registration: &str) -> Option<&str> {
-        match &self.enrollments.individual(registration)?.credential {
-            Credential::Keys(keys) => Some(&keys[0].base64),
-            _ => None,
-        }
-    }
-
-    /// The primary key of a group, or of one of its devices.
-    pub(crate) fn group_key(&self, name: &str, registration: Option<&str>) -> Option<String> {
-        match (&self.enrollments.group(name)?.attestation, registration) {
-            (GroupAttestation::Keys(keys), None) => Some(keys[0].base64.clone()),
-            (GroupAttestation::Keys(keys), Some(id)) => derive(&keys[0], id).ok().map(|named| named.base64),
-            (GroupAttestation::Roots(_), _) => None,
-        }
-    }
-
-    pub(crate) fn summary(&self) -> Summary {
-        let (individuals, groups) = self.enrollments.all();
-        let individuals = individuals.into_iter().map(|one| EnrollmentSummary {
-            registration: one.registration.as_str().to_owned(),
-            key: self.enrollment_key(one.registration.as_str()).map(str::to_owned),
-        });
-        let groups = groups
-            .iter()
-            .map(|one| GroupSummary { name: one.name.clone(), key: self.group_key(&one.name, None) });
-        Summary {
-            id_scope: self.id_scope.clone(),
-            enrollments: individuals.collect(),
-            groups: groups.collect(),
-        }
     }
 
     /// Whether a fault may name `registration`.
@@ -216,7 +159,7 @@ impl Dps {
         body: &[u8],
         now: u64,
     ) -> Result<Answer, Box<Refused>> {
-        let requested = read_body(&client.registration, body)?;
+        let requested = payload(&client.registration, body)?;
         let attested = self
             .enrollments
             .attest(&client.registration, &client.evidence, now)
@@ -312,7 +255,7 @@ impl Dps {
         let Some(known) = known else {
             return Some(Answer::refused(404_202, "Operation not found."));
         };
-        if !known.may_poll(now) {
+        if !known.may_poll(self.poll_limit, now) {
             return Some(self.throttled());
         }
         Some(match known.poll(operation, &self.hub) {
@@ -353,44 +296,4 @@ impl Dps {
     fn registrations(&self) -> std::sync::MutexGuard<'_, HashMap<String, Registration>> {
         self.registrations.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A registration that is answered with an error in its topic.
-struct Refused {
-    code: u32,
-    /// What the device is told.
-    message: &'static str,
-    /// For people.
-    reason: String,
-}
-
-impl Refused {
-    fn new(code: u32, message: &'static str, reason: impl Into<String>) -> Box<Self> {
-        Box::new(Self { code, message, reason: reason.into() })
-    }
-}
-
-/// The `payload` of a request to register; the embedded SDK once sent nothing at all.
-fn read_body(registration: &RegistrationId, body: &[u8]) -> Result<Option<Value>, Box<Refused>> {
-    let bad = |reason: &str| Refused::new(400_004, "The body of the request is not valid.", reason);
-    if body.len() > MAX_BODY {
-        return Err(Refused::new(413_001, "The message is too large.", format!("{} bytes", body.len())));
-    }
-    if body.trim_ascii().is_empty() {
-        return Ok(None);
-    }
-    let mut body: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| bad("the body is no JSON object"))?;
-    match body.get("registrationId") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(id)) if registration.is(id) => {}
-        Some(_) => return Err(bad("the body's registrationId is not that of the user name")),
-    }
-    if body.get("csr").is_some_and(|csr| !csr.is_null()) {
-        return Err(bad("certificates from the service (csr) are not had here"));
-    }
-    if body.get("tpm").is_some_and(|tpm| !tpm.is_null()) {
-        return Err(bad("there is no TPM over MQTT"));
-    }
-    Ok(body.remove("payload").filter(|payload| !payload.is_null()))
 }
