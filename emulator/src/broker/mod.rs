@@ -1,12 +1,13 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
+//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `feedback` says what became of it, `inputs` what modules send
 //! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
 mod disruption;
 mod disturb;
+mod feedback;
 mod handshake;
 mod inputs;
 mod lifecycle;
@@ -24,6 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::feedback::Feedback;
 use crate::options::Timing;
 use crate::registry::Registry;
 use crate::routes::Route;
@@ -37,6 +39,7 @@ pub(crate) struct Broker {
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
+    feedback: Mutex<Feedback>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +58,7 @@ impl Broker {
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),
+            feedback: Mutex::default(),
         }
     }
 

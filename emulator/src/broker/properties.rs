@@ -156,10 +156,9 @@ fn twin_etag(entry: &Entry) -> String {
 }
 
 fn document(identity: &Identity, entry: &Entry) -> Value {
-    let (authentication, thumbprints) = match &entry.record.credential {
-        Credential::Keys(_) => ("sas", Vec::new()),
-        Credential::Thumbprints(known) => ("selfSigned", known.clone()),
-        Credential::Authority => ("certificateAuthority", Vec::new()),
+    let thumbprints = match &entry.record.credential {
+        Credential::Thumbprints(known) => known.as_slice(),
+        _ => &[],
     };
     let mut document = json!({
         "deviceId": identity.device_id(),
@@ -171,7 +170,7 @@ fn document(identity: &Identity, entry: &Entry) -> Value {
         "connectionState": if entry.link.is_some() { "Connected" } else { "Disconnected" },
         "lastActivityTime": entry.last_activity.as_deref().unwrap_or(NEVER),
         "cloudToDeviceMessageCount": entry.queue.len(),
-        "authenticationType": authentication,
+        "authenticationType": entry.record.credential.kind(),
         "x509Thumbprint": {
             "primaryThumbprint": thumbprints.first(),
             "secondaryThumbprint": thumbprints.get(1),
@@ -184,6 +183,10 @@ fn document(identity: &Identity, entry: &Entry) -> Value {
     });
     if let Some(module) = identity.module_id() {
         document["moduleId"] = module.into();
+    }
+    if let Some(scope) = &entry.record.scope {
+        document["deviceScope"] = scope.as_str().into();
+        document["parentScopes"] = entry.record.parent_scopes.clone().into();
     }
     document
 }

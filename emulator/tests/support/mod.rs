@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod https;
 pub(crate) mod websocket;
 
 use std::io::{ErrorKind, Read, Write};
