@@ -13,11 +13,13 @@ use crate::auth::{Authority, Credential};
 use crate::broker::Broker;
 use crate::c2d::CloudMessage;
 use crate::certs;
+use crate::chain::Roots;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::routing::Routing;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -80,10 +82,13 @@ impl Hub {
             }
         }
         let store = certs::open(dir, &names)?;
-        let authority = Authority { hosts: names, policies: setup::policies(&store)? };
+        let roots =
+            Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
+        let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, options.timing));
+        let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let broker = Arc::new(Broker::new(authority, registry, routes, routing, options.timing));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -272,5 +277,6 @@ impl Drop for Hub {
             let _ = thread.join();
         }
         self.broker.events.close();
+        self.broker.routing.close();
     }
 }

@@ -54,7 +54,9 @@ impl Broker {
             let text = format!("{device} has {MAX_MODULES} modules");
             return Err(HubError::new(413_003, "TooManyModulesOnDevice", text));
         }
-        state.registry.insert(identity.clone(), Entry::new(record));
+        let entry = Entry::new(record);
+        self.notify_life("createDeviceIdentity", identity, &entry);
+        state.registry.insert(identity.clone(), entry);
         self.events.emit(Some(identity), || Event::Identity { change: "created" });
         Ok(())
     }
@@ -97,7 +99,9 @@ impl Broker {
         }
         for gone in with_modules(&state, identity) {
             self.end_link(&mut state, &gone, None, unknown(&gone));
-            state.registry.remove(&gone);
+            if let Some(entry) = state.registry.remove(&gone) {
+                self.notify_life("deleteDeviceIdentity", &gone, &entry);
+            }
             self.events.emit(Some(&gone), || Event::Identity { change: "deleted" });
         }
         Ok(())

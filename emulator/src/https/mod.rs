@@ -1,6 +1,9 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
+mod edge;
 mod emulator;
+mod endpoints;
+
 mod refusal;
 mod service;
 mod websocket;
@@ -16,11 +19,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::broker::Broker;
-use crate::tls::Thumbprints;
+use crate::chain::Shown;
 
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
         .merge(service::router())
+        .merge(endpoints::router())
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))
@@ -34,7 +38,7 @@ pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, d
     let Ok(Ok(stream)) = tokio::time::timeout(deadline, tls.accept(socket)).await else {
         return;
     };
-    let certificate = websocket::Certificate(Thumbprints::of_peer(&stream));
+    let certificate = websocket::Certificate(Shown::by_peer(&stream));
     let router = router.layer(Extension(certificate));
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::https::*;
+use crate::https::*;
 use crate::support::*;
 
 fn bulk(hub: &iothub_emulator::Hub, entries: Value) -> Answer {
@@ -22,7 +22,7 @@ fn each_mode_does_its_own() {
             {"id": "e", "importMode": "delete"},
         ]),
     );
-    assert_eq!(made.status, 200, "{}", made.body);
+    assert_eq!(made.status, 200, "{}", made.text());
     assert_eq!(made.json(), json!({"isSuccessful": true, "errors": [], "warnings": []}));
     assert_eq!(authorized(&hub, "GET /devices/a", &[], "").json()["status"], "disabled");
     let twin = authorized(&hub, "GET /twins/a", &[], "").json();
@@ -41,7 +41,7 @@ fn each_mode_does_its_own() {
             {"id": "c", "importMode": "createOrUpdateIfMatchETag", "eTag": "none yet"},
         ]),
     );
-    assert_eq!(changed.status, 200, "{}", changed.body);
+    assert_eq!(changed.status, 200, "{}", changed.text());
     let twin = authorized(&hub, "GET /twins/a", &[], "").json();
     assert_eq!((&twin["tags"]["t"], &twin["status"]), (&json!(2), &json!("disabled")));
     assert_eq!(authorized(&hub, "GET /devices/b", &[], "").json()["status"], "disabled");
@@ -92,14 +92,16 @@ fn a_bad_request_does_nothing() {
     let many: Vec<_> = (0..101).map(|i| json!({"id": format!("x{i}")})).collect();
     for (body, expected) in [
         (json!(many), (413, "TooManyDevices")),
-        (json!([{"id": "x0"}, {"id": "x0"}]), (400, "DeviceDefinedMultipleTimes")),
         (json!([{"id": "x0"}, {"id": "x1", "importMode": "perhaps"}]), (400, "ArgumentInvalid")),
         (json!([{"id": "x0"}, {"importMode": "create"}]), (400, "ArgumentInvalid")),
         (json!([{"id": "x0"}, ["x1"]]), (400, "ArgumentInvalid")),
         (json!({"id": "x0"}), (400, "ArgumentInvalid")),
     ] {
         let answer = bulk(&hub, body);
-        assert_eq!((answer.status, answer.error()), expected, "{}", answer.body);
+        assert_eq!((answer.status, answer.error()), expected, "{}", answer.text());
     }
+    let twice = bulk(&hub, json!([{"id": "x0"}, {"id": "x0"}]));
+    assert_eq!((twice.status, twice.json()["errors"].as_array().unwrap().len()), (400, 1));
+    assert_eq!(twice.json()["errors"][0]["errorCode"], "DeviceDefinedMultipleTimes");
     assert_eq!(authorized(&hub, "GET /devices/x0", &[], "").status, 404);
 }

@@ -4,9 +4,12 @@
 
 mod admission;
 mod bulk;
+#[path = "../support/https.rs"]
+mod https;
 mod messages;
 mod methods;
 mod own;
+mod query;
 mod registry;
 #[path = "../support/mod.rs"]
 mod support;

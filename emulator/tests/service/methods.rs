@@ -3,7 +3,7 @@
 use rumqttc::mqttbytes::QoS;
 use serde_json::json;
 
-use crate::support::https::*;
+use crate::https::*;
 use crate::support::*;
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::support::https::*;
+use crate::https::*;
 use crate::support::*;
 
 #[test]
@@ -28,11 +28,11 @@ fn faults_are_posted() {
     let (hub, _events) = hub();
     let mut client = Client::connect(&hub, "d");
     let path = "POST /emulator/faults";
-    let answer = request(&hub, path, &[], r#"{"fault":"explode"}"#);
+    let answer = request(&hub, path, &[], br#"{"fault":"explode"}"#);
     assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("no fault 'explode'"), "{}", answer.body);
-    assert_eq!(request(&hub, path, &[], r#"{"fault":"drop","color":"red"}"#).status, 400);
-    let answer = request(&hub, path, &[], r#"{"fault":"drop","device":"d","count":1}"#);
+    assert!(answer.text().contains("no fault 'explode'"), "{}", answer.text());
+    assert_eq!(request(&hub, path, &[], br#"{"fault":"drop","color":"red"}"#).status, 400);
+    let answer = request(&hub, path, &[], br#"{"fault":"drop","device":"d","count":1}"#);
     assert_eq!((answer.status, answer.json()), (200, json!({"reached": 1})));
     client.expect_close();
 }

@@ -3,7 +3,7 @@
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Value, json};
 
-use crate::support::https::*;
+use crate::https::*;
 use crate::support::*;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODw==";
@@ -20,7 +20,7 @@ fn a_device_is_created_updated_and_deleted() {
         "authentication": {"type": "sas", "symmetricKey": {"primaryKey": KEY, "secondaryKey": null}},
     });
     let answer = put(&hub, "/devices/new", &body);
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let made = answer.json();
     assert_eq!(answer.header("etag"), Some(made["etag"].to_string().as_str()), "quoted");
     assert_eq!(events.next("identity")["change"], "created");
@@ -61,7 +61,7 @@ fn a_device_is_created_updated_and_deleted() {
     assert!(hub.is_connected("new"), "nothing happened yet");
 
     let answer = authorized(&hub, "DELETE /devices/new", &["If-Match: *"], "");
-    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!((answer.status, answer.text()), (204, ""));
     { client }.expect_close();
     assert_eq!(events.next("disconnected")["code"], "unknown_device");
     assert_eq!(authorized(&hub, "GET /devices/new", &[], "").error(), "DeviceNotFound");
@@ -110,7 +110,7 @@ fn each_kind_of_credential_is_kept() {
     {
         let path = format!("/devices/x{i}");
         let answer = put(&hub, &path, &json!({"deviceId": format!("x{i}"), "authentication": given}));
-        assert_eq!(answer.json()["authentication"]["type"], *kept, "{}", answer.body);
+        assert_eq!(answer.json()["authentication"]["type"], *kept, "{}", answer.text());
         let shown = answer.json()["authentication"]["x509Thumbprint"]["primaryThumbprint"].clone();
         assert_eq!(shown == json!(thumbprint), *kept == "selfSigned");
         let has_key = answer.json()["authentication"]["symmetricKey"]["primaryKey"].is_string();
@@ -139,9 +139,9 @@ fn what_the_registry_refuses() {
         json!([]),
     ] {
         let answer = put(&hub, "/devices/bad", &body);
-        assert_eq!((answer.status, answer.error()), (400, "ArgumentInvalid"), "{body}: {}", answer.body);
+        assert_eq!((answer.status, answer.error()), (400, "ArgumentInvalid"), "{body}: {}", answer.text());
         let echoed = body["authentication"]["symmetricKey"]["primaryKey"].as_str();
-        assert!(!echoed.is_some_and(|key| answer.body.contains(key)), "a key in {}", answer.body);
+        assert!(!echoed.is_some_and(|key| answer.text().contains(key)), "a key in {}", answer.text());
     }
     assert_eq!(put(&hub, "/devices/b%5Bad", &json!({})).status, 400, "a bracket in the id");
     assert_eq!(put(&hub, &format!("/devices/{}", "x".repeat(129)), &json!({})).status, 400);
@@ -170,7 +170,7 @@ fn modules_belong_to_a_device() {
     let (hub, _events) = hub();
     let body = json!({"deviceId": "d", "moduleId": "new", "managedBy": "me"});
     let answer = put(&hub, "/devices/d/modules/new", &body);
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let made = answer.json();
     assert_eq!((&made["moduleId"], &made["managedBy"]), (&json!("new"), &json!("me")));
     assert_eq!(put(&hub, "/devices/d/modules/new", &body).error(), "ModuleAlreadyExistsOnDevice");

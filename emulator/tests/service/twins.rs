@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::https::*;
+use crate::https::*;
 use crate::support::*;
 
 #[test]

@@ -65,7 +65,7 @@ enum ImportMode {
     UpdateTwinIfMatch,
 }
 
-/// Each entry is tried, whatever becomes of the others.
+/// Each entry is tried, whatever becomes of the others; none where an identity is there twice.
 async fn update_registry(
     State(broker): Shared,
     headers: HeaderMap,
@@ -80,21 +80,17 @@ async fn update_registry(
     }
     let entries: Vec<(Entry, Given)> = entries.into_iter().map(read).collect::<Result<_, _>>()?;
     let mut seen = HashSet::new();
-    if let Some((twice, _)) = entries.iter().find(|(entry, _)| !seen.insert(entry.identity())) {
-        let text = format!("{} is there more than once", twice.identity());
-        return Err(HubError::new(400_011, "DeviceDefinedMultipleTimes", text));
-    }
-    let mut errors = Vec::new();
-    for (entry, given) in &entries {
-        if let Err(error) = entry.carry_out(&broker, given) {
-            errors.push(json!({
-                "deviceId": entry.id,
-                "moduleId": entry.module_id,
-                "errorCode": error.name,
-                "errorStatus": error.message,
-            }));
+    let twice = entries.iter().find(|(entry, _)| !seen.insert(entry.identity()));
+    let errors: Vec<Value> = match twice {
+        Some((entry, _)) => {
+            let text = format!("{} is there more than once", entry.identity());
+            vec![entry.failure(&HubError::new(400_011, "DeviceDefinedMultipleTimes", text))]
         }
-    }
+        None => entries
+            .iter()
+            .filter_map(|(entry, given)| Some(entry.failure(&entry.carry_out(&broker, given).err()?)))
+            .collect(),
+    };
     let successful = errors.is_empty();
     let status = if successful { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok((status, Json(json!({ "isSuccessful": successful, "errors": errors, "warnings": [] }))))
@@ -115,6 +111,15 @@ impl Entry {
             Some(module) => Identity::module(self.id.as_str(), module),
             None => Identity::device(self.id.as_str()),
         }
+    }
+
+    fn failure(&self, error: &HubError) -> Value {
+        json!({
+            "deviceId": self.id,
+            "moduleId": self.module_id,
+            "errorCode": error.name,
+            "errorStatus": error.message,
+        })
     }
 
     fn carry_out(&self, broker: &Broker, given: &Given) -> Result<(), HubError> {

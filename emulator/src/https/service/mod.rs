@@ -6,6 +6,7 @@ mod feedback;
 mod identities;
 mod messages;
 mod methods;
+mod query;
 mod registry;
 mod statistics;
 mod twins;
@@ -32,6 +33,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .merge(bulk::router())
         .merge(feedback::router())
         .merge(methods::router())
+        .merge(query::router())
         .merge(registry::router())
         .merge(statistics::router())
         .merge(twins::router())
