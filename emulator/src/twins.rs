@@ -93,7 +93,13 @@ pub(crate) struct Twin {
 
 impl Twin {
     pub(crate) fn new(now: &str) -> Self {
-        Self { desired: Section::new(now), reported: Section::new(now), tags: Object::new(), version: 2, changes: 1 }
+        Self {
+            desired: Section::new(now),
+            reported: Section::new(now),
+            tags: Object::new(),
+            version: 2,
+            changes: 1,
+        }
     }
 
     pub(crate) fn version(&self) -> u64 {

@@ -57,7 +57,53 @@ fn change_twin(
 ) -> Result<Etagged, HubError> {
     authorize(broker, headers, Right::ServiceConnect, &target.path("twins"))?;
     let change: Map<String, Value> = parse(body)?;
+    check_effect(&change)?;
     broker.update_twin(&target.identity(), &change, replace, if_match(headers)).map(answer)
+}
+
+/// What a GET shows and only the hub writes: it may come back, and changes nothing.
+const SHOWN: [&str; 19] = [
+    "authenticationType",
+    "capabilities",
+    "cloudToDeviceMessageCount",
+    "configurations",
+    "connectionState",
+    "connectionStateUpdatedTime",
+    "deviceEtag",
+    "deviceId",
+    "deviceScope",
+    "etag",
+    "lastActivityTime",
+    "modelId",
+    "moduleId",
+    "parentScopes",
+    "status",
+    "statusReason",
+    "statusUpdateTime",
+    "version",
+    "x509Thumbprint",
+];
+
+/// Refuses what looks like a change and is none, such as `desired` outside of `properties`.
+fn check_effect(change: &Map<String, Value>) -> Result<(), HubError> {
+    let properties = change.get("properties").and_then(Value::as_object);
+    let unknown = change
+        .keys()
+        .find(|name| !["properties", "tags"].contains(&name.as_str()) && !SHOWN.contains(&name.as_str()))
+        .or_else(|| {
+            let mut names = properties?.keys();
+            names.find(|name| !["desired", "reported"].contains(&name.as_str()))
+        });
+    if let Some(name) = unknown {
+        let rule = "a twin has tags, properties.desired and what the hub writes";
+        return Err(HubError::argument(format!("{name} is no part of a twin: {rule}")));
+    }
+    let changes = change.contains_key("tags") || properties.is_some_and(|p| p.contains_key("desired"));
+    if !changes && !change.is_empty() {
+        let rule = "only tags and properties.desired can be changed, and neither is there";
+        return Err(HubError::argument(rule));
+    }
+    Ok(())
 }
 
 fn answer(twin: Value) -> Etagged {
