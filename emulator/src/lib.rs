@@ -8,6 +8,7 @@ mod broker;
 mod c2d;
 mod certs;
 mod chain;
+mod child;
 pub mod cli;
 mod descriptors;
 mod error;
