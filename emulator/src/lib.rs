@@ -18,6 +18,7 @@ mod dps;
 mod error;
 mod events;
 mod faults;
+mod feedback;
 mod https;
 mod hub;
 mod identity;
