@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Broker;
-use super::connection::{Peer, READ_BUFFER, Stream};
+use super::connection::Peer;
 use super::links::{Arrival, Attached, Cause};
 use super::packet::{self, Connect, ConnectReturnCode, LastWill, Login, Packet, QoS, Unreadable};
 use super::rules::{self, Request};
+use super::traffic::{READ_AHEAD, Stream};
 use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::Will;
 use crate::time::unix_now;
+
+/// Of what a client sends behind a CONNECT that waits for its answer.
+const KEPT_AHEAD: usize = 64 * 1024;
 
 /// A connection that was let in; CONNACK is in the stream's output.
 pub(super) struct Welcome {
@@ -94,7 +98,7 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
         if let Some(result) = packet::read(&mut stream.input).transpose() {
             return Some(result);
         }
-        match stream.io.read_buf(&mut stream.input).await {
+        match stream.read(READ_AHEAD).await {
             Ok(0) | Err(_) => return None,
             Ok(_) => {}
         }
@@ -117,9 +121,9 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     let reason = "not answered on demand".to_owned();
     broker.events.emit(Some(&identity), || Event::Refused { code: "fault", reason, return_code: None });
     let closed = async {
-        // What the client sends ahead is kept for afterwards, and not more than a reader's buffer.
-        while stream.input.len() < READ_BUFFER {
-            if matches!(stream.io.read_buf(&mut stream.input).await, Ok(0) | Err(_)) {
+        // What the client sends ahead is kept for afterwards, and not more than this.
+        while stream.input.len() < KEPT_AHEAD {
+            if matches!(stream.read(READ_AHEAD).await, Ok(0) | Err(_)) {
                 return;
             }
         }

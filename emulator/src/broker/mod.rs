@@ -11,11 +11,13 @@ mod handshake;
 mod inputs;
 mod lifecycle;
 mod links;
+pub(crate) mod mailbox;
 mod messages;
 mod methods;
 mod packet;
 mod properties;
 pub(crate) mod rules;
+mod traffic;
 mod turn;
 
 use std::sync::atomic::AtomicU64;
