@@ -14,10 +14,11 @@ use tokio_rustls::server::TlsStream;
 use crate::broker::Broker;
 use crate::broker::connection::{self, Peer};
 use crate::certs::Store;
+use crate::chain::Shown;
 use crate::error::StartError;
 use crate::events::Event;
 use crate::https;
-use crate::tls::{self, Thumbprints};
+use crate::tls;
 
 pub(crate) struct Servers {
     mqtt: StdListener,
@@ -108,7 +109,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 /// its largest moment, and most of them only wait.
 async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
     if let Some(stream) = Box::pin(handshake(socket, tls, &broker, deadline)).await {
-        let peer = Peer { certificate: Thumbprints::of_peer(&stream), protocol: "mqtt" };
+        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
         connection::serve(stream, peer, broker).await;
     }
 }

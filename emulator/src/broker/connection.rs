@@ -16,10 +16,10 @@ use super::mailbox::Inbox;
 use super::packet::{self, Unreadable};
 use super::traffic::{Moved, READ_AHEAD, Stream};
 use super::turn::{Client, End};
+use crate::chain::Shown;
 use crate::faults::{Armed, FaultKind};
 use crate::registry::Command;
 use crate::time::unix_now;
-use crate::tls::Thumbprints;
 
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What is known about the peer before CONNECT.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    pub(crate) certificate: Option<Thumbprints>,
+    pub(crate) certificate: Option<Shown>,
     /// `mqtt` or `websocket`.
     pub(crate) protocol: &'static str,
 }
