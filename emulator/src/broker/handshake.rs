@@ -30,7 +30,7 @@ pub(super) struct Welcome {
 }
 
 /// Why there will be no session, and what the client is told.
-struct Refusal {
+pub(super) struct Refusal {
     identity: Option<Identity>,
     cause: Cause,
     return_code: Option<u8>,
@@ -95,7 +95,7 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
         if stream.input.first().is_some_and(|first| *first != 0x10) {
             return Some(Err(Unreadable::Malformed("it is none".into())));
         }
-        if let Some(result) = packet::read(&mut stream.input).transpose() {
+        if let Some(result) = packet::read_first(&mut stream.input).transpose() {
             return Some(result);
         }
         match stream.read(READ_AHEAD).await {
@@ -136,7 +136,7 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     false
 }
 
-fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
+pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
     let unauthorized = |identity: Option<Identity>, cause: Cause| Refusal {
         identity,
         cause,

@@ -17,6 +17,8 @@ mod methods;
 mod packet;
 mod properties;
 pub(crate) mod rules;
+#[cfg(test)]
+mod storm_tests;
 mod traffic;
 mod turn;
 
