@@ -117,6 +117,11 @@ impl Hub {
         Ok((hub, subscribed))
     }
 
+    #[cfg(test)]
+    pub(crate) fn broker_of_tests(&self) -> Arc<Broker> {
+        self.broker.clone()
+    }
+
     /// The host name of the connection strings.
     pub fn name(&self) -> &str {
         &self.name
