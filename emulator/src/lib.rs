@@ -11,6 +11,7 @@ mod chain;
 mod child;
 pub mod cli;
 mod descriptors;
+mod digital_twin;
 mod error;
 mod events;
 mod faults;

@@ -1,5 +1,6 @@
 //! IoT Hub's service API, one file for each kind of resource.
 
+mod digital_twins;
 mod messages;
 mod methods;
 mod twins;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 
 use crate::broker::Broker;
@@ -17,7 +19,11 @@ use crate::identity::Identity;
 type Shared = State<Arc<Broker>>;
 
 pub(super) fn router() -> Router<Arc<Broker>> {
-    Router::new().merge(messages::router()).merge(methods::router()).merge(twins::router())
+    Router::new()
+        .merge(digital_twins::router())
+        .merge(messages::router())
+        .merge(methods::router())
+        .merge(twins::router())
 }
 
 /// The device or module that a path names.
@@ -34,6 +40,10 @@ impl Target {
             None => Identity::device(self.device),
         }
     }
+}
+
+fn if_match(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok())
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HubError> {
