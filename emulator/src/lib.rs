@@ -14,6 +14,7 @@ mod chain;
 mod child;
 pub mod cli;
 mod descriptors;
+mod digital_twin;
 mod dps;
 mod error;
 mod events;
