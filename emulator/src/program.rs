@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::descriptors;
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
@@ -74,6 +75,7 @@ fn failed(what: &str, error: io::Error) -> StartError {
 /// Runs a hub until a signal, or until the standard input ends.
 pub(crate) fn run(program: Program) -> Result<(), StartError> {
     let Program { options, events, exit_with_stdin } = program;
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

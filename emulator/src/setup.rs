@@ -9,9 +9,9 @@ use crate::auth::{Credential, NamedKey, POLICIES, Policy};
 use crate::certs::Store;
 use crate::error::StartError;
 use crate::identity::Identity;
+use crate::module_routes::Route;
 use crate::options::{CredentialOptions, Options};
 use crate::registry::{Entry, Record, Registry};
-use crate::routes::Route;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
 pub(crate) fn bind(

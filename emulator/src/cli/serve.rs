@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::identity::Identity;
-use crate::options::{CredentialOptions, IdentityOptions, Options};
+use crate::module_routes;
+use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
 use crate::program::{self, Program};
-use crate::routes;
 
 pub(super) const MQTT_PORT: u16 = 8883;
 pub(super) const HTTPS_PORT: u16 = 443;
@@ -42,6 +42,12 @@ pub(super) struct Serve {
     /// A device with a certificate: the SHA-1 or SHA-256 of its DER form, in hexadecimal.
     #[arg(long = "x509", value_name = "ID=THUMBPRINT", help_heading = IDENTITIES)]
     x509: Vec<String>,
+    /// A device with a certificate in its name (CN) from one of the authorities of --x509-root.
+    #[arg(long = "x509-ca", value_name = "ID", help_heading = IDENTITIES)]
+    x509_ca: Vec<String>,
+    /// A certificate authority, in PEM, that vouches for devices of --x509-ca.
+    #[arg(long = "x509-root", value_name = "FILE", help_heading = IDENTITIES)]
+    x509_roots: Vec<PathBuf>,
     /// What a module sends to an output goes to an input of a module of the same device. Such
     /// messages wait for the module, in memory, until their PUBACK or for two hours.
     #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT", help_heading = MESSAGES)]
@@ -96,8 +102,9 @@ impl Serve {
             base.certs = Some(certs.clone());
         }
         base.identities.extend(self.identities()?);
+        base.x509_roots.extend(self.x509_roots.iter().cloned().map(Pem::File));
         for text in &self.routes {
-            let route = routes::split(text)
+            let route = module_routes::split(text)
                 .ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))?;
             base.routes.push(route);
         }
@@ -125,6 +132,10 @@ impl Serve {
             let credential = CredentialOptions::Thumbprints(vec![thumbprint]);
             identities.push(IdentityOptions { identity: Identity::device(id), credential });
         }
+        identities.extend(self.x509_ca.iter().map(|id| IdentityOptions {
+            identity: Identity::device(id.as_str()),
+            credential: CredentialOptions::Authority,
+        }));
         Ok(identities)
     }
 }
