@@ -19,6 +19,7 @@ use crate::events::EventBus;
 use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -84,6 +85,9 @@ impl Hub {
         let roots =
             Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
         let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
+        for (number, fault) in (1..).zip(&options.faults) {
+            fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
+        }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let broker = Arc::new(Broker::new(authority, registry, routes, options.timing));
@@ -98,6 +102,7 @@ impl Hub {
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
+        scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
             broker,
             name: options.name,
