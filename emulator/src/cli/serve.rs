@@ -77,6 +77,10 @@ pub(super) struct Foreground {
     /// End when the standard input ends, so that a parent that dies leaves nothing behind.
     #[arg(long)]
     exit_with_stdin: bool,
+    /// Show the connection strings as a table on the standard error, which happens without this
+    /// where the standard output is a terminal.
+    #[arg(long)]
+    table: bool,
 }
 
 impl Foreground {
@@ -88,7 +92,8 @@ impl Foreground {
             ..Options::default()
         };
         let (options, events) = self.serve.options(base)?;
-        let program = Program { options, events, exit_with_stdin: self.exit_with_stdin };
+        let Self { exit_with_stdin, table, .. } = *self;
+        let program = Program { options, events, exit_with_stdin, table };
         program::run(program).map_err(|error| error.to_string())
     }
 }
