@@ -11,6 +11,7 @@ pub mod cli;
 mod error;
 mod events;
 mod faults;
+mod history;
 mod https;
 mod hub;
 mod identity;

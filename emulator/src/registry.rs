@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Credential;
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) last_activity: Option<String>,
     /// When it connected or disconnected last.
     pub(crate) connection_changed: Option<String>,
+    /// Why it was refused or cut last.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Entry {
@@ -40,6 +43,7 @@ impl Entry {
             model_id: None,
             last_activity: None,
             connection_changed: None,
+            trouble: None,
         }
     }
 
@@ -60,6 +64,16 @@ impl Entry {
         self.link.as_ref()?;
         self.session.granted(subject)
     }
+}
+
+/// How a connection ended, or was none.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Trouble {
+    /// `refused` or `disconnected`.
+    pub(crate) event: &'static str,
+    pub(crate) time: String,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
 }
 
 /// What a back-end registers.
@@ -133,6 +147,7 @@ pub(crate) struct Link {
     pub(crate) will: Option<Will>,
     pub(crate) stamp: Stamp,
     pub(crate) clean_session: bool,
+    pub(crate) protocol: &'static str,
     pub(crate) _guard: oneshot::Sender<()>,
 }
 

@@ -250,11 +250,12 @@ fn faults_are_posted() {
     let (hub, _events) = hub();
     let mut client = Client::connect(&hub, "d");
     let path = "POST /emulator/faults";
-    let (status, body) = request(&hub, path, &[], r#"{"fault":"explode"}"#);
+    let json = ["Content-Type: application/json"];
+    let (status, body) = request(&hub, path, &json, r#"{"fault":"explode"}"#);
     assert_eq!(status, 400);
     assert!(body.contains("no fault 'explode'"), "{body}");
-    assert_eq!(request(&hub, path, &[], r#"{"fault":"drop","color":"red"}"#).0, 400);
-    let (status, body) = request(&hub, path, &[], r#"{"fault":"drop","device":"d","count":1}"#);
+    assert_eq!(request(&hub, path, &json, r#"{"fault":"drop","color":"red"}"#).0, 400);
+    let (status, body) = request(&hub, path, &json, r#"{"fault":"drop","device":"d","count":1}"#);
     assert_eq!((status, parse(&body)), (200, json!({"reached": 1})));
     client.expect_close();
 }

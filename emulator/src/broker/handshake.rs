@@ -9,7 +9,6 @@ use super::connection::{Peer, READ_BUFFER, Stream};
 use super::links::{Arrival, Attached, Cause};
 use super::packet::{self, Connect, ConnectReturnCode, LastWill, Login, Packet, QoS, Unreadable};
 use super::rules::{self, Request};
-use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::Will;
@@ -72,11 +71,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
-            broker.events.emit(refusal.identity.as_ref(), || Event::Refused {
-                code: refusal.cause.code,
-                reason: refusal.cause.reason,
-                return_code: refusal.return_code,
-            });
+            broker.refused(refusal.identity.as_ref(), refusal.cause, refusal.return_code);
             None
         }
     }
@@ -114,8 +109,7 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
-    let reason = "not answered on demand".to_owned();
-    broker.events.emit(Some(&identity), || Event::Refused { code: "fault", reason, return_code: None });
+    broker.refused(Some(&identity), Cause::new("fault", "not answered on demand"), None);
     let closed = async {
         // What the client sends ahead is kept for afterwards, and not more than a reader's buffer.
         while stream.input.len() < READ_BUFFER {

@@ -9,7 +9,7 @@ use super::{Broker, State};
 use crate::auth::Granted;
 use crate::events::Event;
 use crate::identity::Identity;
-use crate::registry::{Command, Link, Session, Stamp, Subscription, Will};
+use crate::registry::{Command, Link, Session, Stamp, Subscription, Trouble, Will};
 use crate::time::now_text;
 use crate::tls::Thumbprints;
 
@@ -105,6 +105,7 @@ impl Broker {
             will: arrival.will,
             stamp: stamp.clone(),
             clean_session: arrival.clean_session,
+            protocol: arrival.protocol,
             _guard: guard,
         });
         self.methods.arrivals.notify_waiters();
@@ -139,7 +140,9 @@ impl Broker {
         };
         let now = now_text();
         entry.connection_changed = Some(now.clone());
-        entry.last_activity = Some(now);
+        entry.last_activity = Some(now.clone());
+        let Cause { code, reason } = cause;
+        entry.trouble = Some(Trouble { event: "disconnected", time: now, code, reason: reason.clone() });
         if link.clean_session {
             entry.session = Session::default();
             entry.queue.unlock_all();
@@ -148,7 +151,7 @@ impl Broker {
             rules::set(&mut will.properties.application, "iothub-MessageType".into(), Some("Will".into()));
             self.record(identity, &link.stamp, will.body, will.properties);
         }
-        self.events.emit(Some(identity), || Event::Disconnected { code: cause.code, reason: cause.reason });
+        self.events.emit(Some(identity), || Event::Disconnected { code, reason });
     }
 
     /// Adds subscriptions; the granted QoS of each, or why the connection is closed.

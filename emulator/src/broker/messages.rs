@@ -19,7 +19,7 @@ use crate::time::now_text;
 impl Broker {
     /// Records a message of a device, stamped by the hub.
     pub(crate) fn record(&self, identity: &Identity, stamp: &Stamp, body: Bytes, properties: Properties) {
-        self.events.emit(Some(identity), || {
+        self.events.emit_if_heard(Some(identity), || {
             let mut system = properties.system;
             let mut stamped =
                 |name: &'static str, value: String| set(&mut system, Cow::Borrowed(name), value);

@@ -1,7 +1,7 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
 //! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
-//! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! each other, `properties` twins, `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -13,6 +13,7 @@ mod lifecycle;
 mod links;
 mod messages;
 mod methods;
+mod overview;
 mod packet;
 mod properties;
 pub(crate) mod rules;

@@ -1,14 +1,18 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
 mod emulator;
+mod guard;
+mod page;
 mod refusal;
 mod service;
+mod stream;
 mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use axum::{Extension, Router};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -21,11 +25,22 @@ use crate::tls::Thumbprints;
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
         .merge(service::router())
-        .route("/emulator/events", get(emulator::events))
-        .route("/emulator/faults", post(emulator::fault))
+        .merge(own_site(broker.clone()))
         .route(websocket::PATH, get(websocket::upgrade))
         .fallback(websocket::elsewhere)
         .with_state(broker)
+}
+
+/// What asks for no token.
+fn own_site(broker: Arc<Broker>) -> Router<Arc<Broker>> {
+    Router::new()
+        .merge(page::router())
+        .route("/emulator/events", get(stream::events))
+        .route("/emulator/devices", get(emulator::devices))
+        .route("/emulator/connection_string", get(emulator::connection_string))
+        .route("/emulator/token", get(emulator::token))
+        .route("/emulator/faults", get(emulator::faults).post(emulator::fault).delete(emulator::disarm))
+        .route_layer(from_fn_with_state(broker, guard::own_site_only))
 }
 
 /// Serves one connection; what goes wrong on it concerns nobody else.
