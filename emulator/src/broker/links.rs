@@ -7,11 +7,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::rules::{self, Subject};
 use super::{Broker, State};
 use crate::auth::Granted;
+use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Command, Link, Session, Stamp, Subscription, Trouble, Will};
 use crate::time::now_text;
-use crate::tls::Thumbprints;
 
 /// D limits a client to five topic filters.
 const MAX_FILTERS: usize = 5;
@@ -53,7 +53,7 @@ impl Broker {
         &self,
         identity: &Identity,
         password: Option<&str>,
-        certificate: Option<&Thumbprints>,
+        certificate: Option<&Shown>,
         now: u64,
     ) -> Result<Granted, Cause> {
         let state = self.state();

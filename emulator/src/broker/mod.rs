@@ -25,9 +25,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
-use crate::routes::Route;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
