@@ -217,7 +217,8 @@ fn id_of(connection_string: &str) -> usize {
 fn report(what: &str, load: &Load, mut times: Vec<Duration>, readings: [Reading; 4]) {
     let [before, up, done, after] = readings;
     let kib = |bytes: usize| bytes as f64 / 1024.0;
-    let each = |later: Reading, earlier: Reading, n: usize| (later.cpu - earlier.cpu).as_secs_f64() * 1e6 / n as f64;
+    let each =
+        |later: Reading, earlier: Reading, n: usize| (later.cpu - earlier.cpu).as_secs_f64() * 1e6 / n as f64;
     let grown = |reading: Reading| kib(reading.memory.saturating_sub(before.memory)) / load.devices as f64;
     let seconds = (done.at - up.at).as_secs_f64();
     times.sort_unstable();
@@ -241,7 +242,12 @@ fn report(what: &str, load: &Load, mut times: Vec<Duration>, readings: [Reading;
         each(done, up, load.total()),
         (done.cpu - up.cpu).as_secs_f64() / seconds * 100.0
     );
-    println!("  PUBACK       {:8.2} ms median, {:.2} ms at 99 %, {:.2} ms at most", at(0.5), at(0.99), at(1.0));
+    println!(
+        "  PUBACK       {:8.2} ms median, {:.2} ms at 99 %, {:.2} ms at most",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 /// The bodies of each device's telemetry, and how many connections have come and gone.
@@ -255,7 +261,8 @@ struct Seen {
 fn run(load: &Load, arguments: &[&str]) -> ((Vec<Duration>, [Reading; 4]), Seen) {
     raise_descriptor_limit();
     let devices = (0..load.devices).flat_map(|n| ["--device".to_owned(), format!("d{n}")]);
-    let mut hub = Program::start(&devices.chain(arguments.iter().map(|a| (*a).to_owned())).collect::<Vec<_>>());
+    let mut hub =
+        Program::start(&devices.chain(arguments.iter().map(|a| (*a).to_owned())).collect::<Vec<_>>());
     let descriptors = hub.descriptors();
     let lines = hub.lines.take().unwrap();
     let reader = std::thread::spawn(move || {
@@ -267,7 +274,10 @@ fn run(load: &Load, arguments: &[&str]) -> ((Vec<Duration>, [Reading; 4]), Seen)
                 "disconnected" => seen.disconnected += 1,
                 "telemetry" => {
                     let number = event["properties"]["number"].as_str().unwrap().to_owned();
-                    seen.messages.entry(event["device"].as_str().unwrap().to_owned()).or_default().push(number);
+                    seen.messages
+                        .entry(event["device"].as_str().unwrap().to_owned())
+                        .or_default()
+                        .push(number);
                 }
                 other => panic!("an event {other}"),
             }

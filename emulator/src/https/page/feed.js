@@ -152,9 +152,9 @@ function telemetryDetail(event) {
   const body =
     event.body === undefined ? event.body_base64 : event.body.trim() === "" ? event.body : (pretty(event.body) ?? event.body);
   return [
-    el("dl", { class: "properties" }, ...pairs("Application properties", event.properties), ...pairs("System properties", event.system)),
     event.body === undefined ? el("p", { class: "quiet" }, "The body is not UTF-8; in base64:") : null,
     el("pre", {}, body),
+    el("dl", { class: "properties" }, ...pairs("Application properties", event.properties), ...pairs("System properties", event.system)),
   ].filter((part) => part !== null);
 }
 
