@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::certs;
+use crate::error::StartError;
 use crate::hub::Hub;
 
 const FILE: &str = "running.json";
 
 /// The first line. It holds keys: no `Debug`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) event: String,
     pub(crate) host: String,
@@ -24,7 +25,7 @@ pub(crate) struct Ready {
     pub(crate) devices: Vec<Device>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: String,
     pub(crate) connection_string: Option<String>,
@@ -45,6 +46,10 @@ impl Ready {
             service_connection_string: hub.service_connection_string(),
             devices: devices.collect(),
         }
+    }
+
+    pub(crate) fn line(&self) -> Result<String, StartError> {
+        serde_json::to_string(self).map_err(|e| StartError::new(format!("the first line: {e}")))
     }
 
     /// Where a client of this machine connects to.

@@ -54,7 +54,7 @@ pub(super) struct Serve {
     routes: Vec<String>,
     /// Where to write one JSON line for each event; - is the standard output.
     #[arg(long, value_name = "FILE|-", help_heading = MESSAGES)]
-    events: Option<PathBuf>,
+    pub(super) events: Option<PathBuf>,
 }
 
 const LISTENING: &str = "Where it listens";
@@ -88,7 +88,7 @@ impl Foreground {
 
 impl Serve {
     /// `base` with everything that the flags say.
-    fn options(&self, mut base: Options) -> Result<Options, String> {
+    pub(super) fn options(&self, mut base: Options) -> Result<Options, String> {
         fn set<T: Clone>(option: &mut T, given: Option<&T>) {
             if let Some(given) = given {
                 option.clone_from(given);

@@ -2,6 +2,7 @@
 
 mod edge;
 mod emulator;
+mod endpoints;
 mod guard;
 mod page;
 mod refusal;
@@ -36,6 +37,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
 fn own_site(broker: Arc<Broker>) -> Router<Arc<Broker>> {
     Router::new()
         .merge(page::router())
+        .merge(endpoints::router())
         .route("/emulator/events", get(stream::events))
         .route("/emulator/devices", get(emulator::devices))
         .route("/emulator/connection_string", get(emulator::connection_string))

@@ -35,16 +35,21 @@ pub(super) async fn events(
     Query(resume): Query<Resume>,
     headers: HeaderMap,
 ) -> Response {
+    answer(broker.events.clone(), resume, &headers)
+}
+
+/// The events of a bus, from now on or from where the reader has been.
+pub(super) fn answer(events: Arc<EventBus>, resume: Resume, headers: &HeaderMap) -> Response {
     let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let newest = broker.events.follow();
+    let newest = events.follow();
     let now = *newest.borrow();
     let mut opening = "retry: 1000\n\n".to_owned();
-    let seen = seen.or(resume.after).map(|id| position(&broker.events, &id));
+    let seen = seen.or(resume.after).map(|id| position(&events, &id));
     if let Some(None) = seen {
         // Another hub's, most likely one that stopped: nobody knows what came in between.
-        write_event(&mut opening, broker.events.run(), now, &lost(None));
+        write_event(&mut opening, events.run(), now, &lost(None));
     }
-    let reader = Reader { broker, newest, seen: seen.flatten().unwrap_or(now), opening: Some(opening) };
+    let reader = Reader { events, newest, seen: seen.flatten().unwrap_or(now), opening: Some(opening) };
     let stream = unfold(reader, async |mut reader| Some((reader.next().await?, reader)));
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(stream)).into_response()
@@ -61,7 +66,7 @@ fn position(events: &EventBus, id: &str) -> Option<u64> {
 }
 
 struct Reader {
-    broker: Arc<Broker>,
+    events: Arc<EventBus>,
     newest: watch::Receiver<u64>,
     seen: u64,
     opening: Option<String>,
@@ -76,7 +81,7 @@ impl Reader {
         loop {
             // Marked first: what comes after this look wakes the wait below.
             self.newest.borrow_and_update();
-            let events = &self.broker.events;
+            let events = &self.events;
             let batch = events.after(self.seen, MAX_BATCH);
             if let Some((last, _)) = batch.lines.last() {
                 let mut text = String::new();
