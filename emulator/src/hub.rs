@@ -159,9 +159,15 @@ impl Hub {
 
     /// The connection string of the policy `iothubowner`, for back-ends.
     pub fn service_connection_string(&self) -> String {
-        let owner = self.broker.authority.policies.iter().find(|policy| policy.name == "iothubowner");
-        let key = owner.map_or("", |policy| policy.key.base64.as_str());
+        let key = self.policy_key("iothubowner").unwrap_or_default();
         format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
+    }
+
+    /// The key in base64 of a shared access policy: `iothubowner`, `service`, `device`,
+    /// `registryRead` or `registryReadWrite`.
+    pub fn policy_key(&self, name: &str) -> Option<String> {
+        let policy = self.broker.authority.policies.iter().find(|policy| policy.name == name)?;
+        Some(policy.key.base64.clone())
     }
 
     /// Every event from now on, the same JSON that the program writes.

@@ -14,6 +14,7 @@ mod descriptors;
 mod error;
 mod events;
 mod faults;
+mod feedback;
 mod history;
 mod https;
 mod hub;

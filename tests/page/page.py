@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
@@ -28,6 +29,7 @@ class Page:
         self.browser.get("about:blank")
         self.browser.get(f"{self.url}#{urlencode({'device': device, 'view': view} if device else {'view': view})}")
         self.wait_text("link", "live")
+        self.wait_text("device-count", "registered")
 
     def choose(self, device: str, view: str | None = None) -> None:
         self.until(lambda: self.row(device), f"a row of {device}").click()
@@ -54,9 +56,9 @@ class Page:
         return self.browser.execute_script(script, feed)
 
     def fill(self, element: str, text: str) -> None:
-        field = self.id(element)
-        field.clear()
-        field.send_keys(text)
+        # Clearing by the driver tells the page nothing.
+        self.id(element).send_keys(Keys.CONTROL, "a")
+        self.id(element).send_keys(text or Keys.DELETE)
 
     def pick(self, element: str, option: str) -> None:
         Select(self.id(element)).select_by_visible_text(option)

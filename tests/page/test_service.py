@@ -6,6 +6,8 @@ import json
 import urllib.parse
 from typing import Any
 
+from selenium.webdriver.common.keys import Keys
+
 from local_hub import LocalHub
 from page import Page
 
@@ -162,6 +164,6 @@ def test_tabs_and_list_go_by_the_keyboard(page: Page, hub: LocalHub) -> None:
     """
     page.browser.execute_script(script)
     page.wait_text("target-name", "gauge")
-    page.id("tab-telemetry").send_keys("\ue014")  # the right arrow
+    page.id("tab-telemetry").send_keys(Keys.ARROW_RIGHT)
     page.until(lambda: page.id("panel-operations").is_displayed(), "the next tab")
     assert page.browser.switch_to.active_element.get_attribute("id") == "tab-operations"

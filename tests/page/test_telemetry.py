@@ -71,8 +71,9 @@ def test_the_policy_forbids_markup_out_of_text(page: Page, hub: LocalHub) -> Non
 
 def test_a_burst_leaves_the_page_usable(page: Page, hub: LocalHub) -> None:
     count = 5000
-    with hub.device("gauge") as gauge:
+    with hub.device("gauge", connect=False) as gauge:
         gauge.client.max_inflight_messages_set(1000)
+        gauge.connect()
         # Frames go on being drawn meanwhile.
         page.browser.execute_script(
             "window.frames_drawn = 0; const tick = () => { window.frames_drawn += 1; requestAnimationFrame(tick) }; tick()"

@@ -1,12 +1,15 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
 //! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D,
-//! `inputs` what modules send each other, `notices` the hub's own messages to routes, `properties` twins, `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is the one that owns a socket.
+//! `feedback` says what became of C2D, `inputs` what modules send each other, `notices` the hub's own messages to
+//! routes, `properties` twins, `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is
+//! the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
 mod disruption;
 mod disturb;
+mod feedback;
 mod handshake;
 mod inputs;
 mod lifecycle;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::feedback::Feedback;
 use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
@@ -41,6 +45,7 @@ pub(crate) struct Broker {
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
+    feedback: Mutex<Feedback>,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +71,7 @@ impl Broker {
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),
+            feedback: Mutex::default(),
         }
     }
 

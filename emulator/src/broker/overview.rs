@@ -18,7 +18,7 @@ pub(crate) struct Overview {
     module: Option<String>,
     enabled: bool,
     status_reason: Option<String>,
-    /// `key`, `thumbprint` or `authority`.
+    /// `key`, `thumbprint`, `authority` or `none`.
     credential: &'static str,
     connected: bool,
     /// When it connected or disconnected last.
@@ -46,6 +46,7 @@ impl Overview {
                 Credential::Keys(_) => "key",
                 Credential::Thumbprints(_) => "thumbprint",
                 Credential::Authority => "authority",
+                Credential::None => "none",
             },
             connected: link.is_some(),
             since: entry.connection_changed.clone(),
@@ -97,6 +98,7 @@ impl Broker {
                 text.push_str(&keys[0].base64);
             }
             Credential::Thumbprints(_) | Credential::Authority => text.push_str(";x509=true"),
+            Credential::None => {}
         }
         Some(text)
     }

@@ -29,6 +29,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
         .merge(service::router())
         .merge(own_site(broker.clone()))
         .route(websocket::PATH, get(websocket::upgrade))
+        .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .with_state(broker)
 }

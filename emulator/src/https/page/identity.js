@@ -80,9 +80,7 @@ export function identityPanel({ target, devices, go, refresh }) {
       hide();
       result.textContent = error.textContent = "";
     },
-    event(event) {
-      if (event.event === "identity") setTimeout(label, 0);
-    },
+    changed: label,
   };
 }
 

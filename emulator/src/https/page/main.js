@@ -150,6 +150,7 @@ function renderTarget() {
   const now = JSON.stringify([target, parts, trouble]);
   if (now === shownFacts) return;
   shownFacts = now;
+  panels[tab]?.changed?.();
   byId("target-name").textContent = target ? keyOf(target) : "All devices";
   byId("facts").replaceChildren(...parts.map(([name, value]) => fact(name, value)).filter(Boolean));
   const box = byId("trouble");
