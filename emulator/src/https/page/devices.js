@@ -7,6 +7,11 @@ const PAGE = 200;
 
 export const keyOf = ({ device, module }) => (module ? `${device}/${module}` : device);
 
+const { compare } = new Intl.Collator("en", { numeric: true });
+
+/** By the device, and its modules after it. */
+const byName = (a, b) => compare(a.device, b.device) || (a.device < b.device ? -1 : a.device > b.device ? 1 : 0) || compare(a.module ?? "", b.module ?? "");
+
 /** What an auth method's JSON says in a word or two. */
 export function authText(method) {
   try {
@@ -117,7 +122,7 @@ export class Devices {
   }
 
   #matching() {
-    this.#order ??= [...this.#known.keys()].sort();
+    this.#order ??= [...this.#known.values()].sort(byName).map(keyOf);
     if (this.#filter === "") return this.#order;
     return this.#order.filter((key) => key.toLowerCase().includes(this.#filter));
   }

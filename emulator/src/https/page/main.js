@@ -133,7 +133,7 @@ function renderTarget() {
   } else {
     const since = device.since ? ` since ${clock(device.since)}` : "";
     const waits = target.module ? "Waiting at its inputs" : "Messages in its queue";
-    const kind = { key: "a key", thumbprint: "a thumbprint", authority: "a trusted authority" }[device.credential];
+    const kind = { key: "a key", thumbprint: "a thumbprint", authority: "a trusted authority", none: "nothing yet" }[device.credential];
     const enabled = device.enabled ? "enabled" : `disabled${device.status_reason ? `: ${device.status_reason}` : ""}`;
     parts.push(
       ["State", (device.connected ? "connected" : device.since ? "disconnected" : "not connected yet") + since],
