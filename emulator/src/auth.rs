@@ -5,8 +5,8 @@ use std::fmt;
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
 
+use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
-use crate::tls::Thumbprints;
 
 /// How a device or module proves who it is.
 #[derive(Debug, Clone)]
@@ -75,6 +75,8 @@ impl Policy {
 pub(crate) struct Authority {
     pub(crate) hosts: Vec<String>,
     pub(crate) policies: Vec<Policy>,
+    /// Who may vouch for devices that are registered by authority.
+    pub(crate) roots: Roots,
 }
 
 /// A device that was let in.
@@ -97,7 +99,7 @@ impl Authority {
         identity: &Identity,
         credential: &Credential,
         password: Option<&str>,
-        certificate: Option<&Thumbprints>,
+        certificate: Option<&Shown>,
         now: u64,
     ) -> Result<Granted, String> {
         let scope = if identity.module_id().is_some() { "module" } else { "device" };
@@ -106,11 +108,16 @@ impl Authority {
         let Some(password) = password else {
             return match (credential, certificate) {
                 (Credential::Keys(_), _) => Err(format!("{identity} sent no SAS token as password")),
-                (Credential::Authority, Some(_)) => Err("the hub trusts no certificate authority".into()),
                 (Credential::Thumbprints(_) | Credential::Authority, None) => {
                     Err(format!("{identity} is registered with a certificate and showed none"))
                 }
-                (Credential::Thumbprints(known), Some(shown)) => {
+                (Credential::Authority, Some(shown)) => {
+                    self.roots.check(shown, now)?;
+                    let id = identity.to_string();
+                    shown.check_name(&id, |name| name == id)?;
+                    Ok(Granted { method: method(scope, "x509"), until: None })
+                }
+                (Credential::Thumbprints(known), Some(Shown { thumbprints: shown, .. })) => {
                     if known.iter().any(|thumbprint| shown.matches(thumbprint)) {
                         Ok(Granted { method: method(scope, "x509"), until: None })
                     } else {

@@ -13,6 +13,7 @@ use crate::auth::{Authority, Credential};
 use crate::broker::Broker;
 use crate::c2d::CloudMessage;
 use crate::certs;
+use crate::chain::Roots;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
@@ -81,7 +82,9 @@ impl Hub {
             }
         }
         let store = certs::open(dir, &names)?;
-        let authority = Authority { hosts: names, policies: setup::policies(&store)? };
+        let roots =
+            Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
+        let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;

@@ -8,11 +8,11 @@ use super::properties::document;
 use super::rules::{self, Subject};
 use super::{Broker, State};
 use crate::auth::Granted;
+use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Command, Link, Session, Stamp, Subscription, Will};
 use crate::time::now_text;
-use crate::tls::Thumbprints;
 
 /// D limits a client to five topic filters.
 const MAX_FILTERS: usize = 5;
@@ -54,7 +54,7 @@ impl Broker {
         &self,
         identity: &Identity,
         password: Option<&str>,
-        certificate: Option<&Thumbprints>,
+        certificate: Option<&Shown>,
         now: u64,
     ) -> Result<Granted, Cause> {
         let state = self.state();
