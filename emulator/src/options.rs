@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
 
@@ -105,6 +106,8 @@ pub struct Options {
     pub routes: Vec<(String, String)>,
     /// Which messages go where; all of them to the hub's own events by default.
     pub routing: RoutingOptions,
+    /// How devices upload files.
+    pub files: FileOptions,
     pub timing: Timing,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
@@ -122,6 +125,7 @@ impl Default for Options {
             name: "localhost".to_owned(),
             routes: Vec::new(),
             routing: RoutingOptions::default(),
+            files: FileOptions::default(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
         }

@@ -25,6 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::files::Files;
 use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
@@ -35,6 +36,7 @@ pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
     pub(crate) timing: Timing,
+    pub(crate) files: Files,
     pub(crate) routing: Routing,
     routes: Vec<Route>,
     state: Mutex<State>,
@@ -54,12 +56,14 @@ impl Broker {
         registry: Registry,
         routes: Vec<Route>,
         routing: Routing,
+        files: Files,
         timing: Timing,
     ) -> Self {
         Self {
             authority,
             events: EventBus::default(),
             timing,
+            files,
             routing,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),

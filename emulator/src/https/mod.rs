@@ -1,7 +1,9 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
+mod blobs;
 mod emulator;
 mod endpoints;
+mod files;
 mod refusal;
 mod service;
 mod websocket;
@@ -23,6 +25,8 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
         .merge(service::router())
         .merge(endpoints::router())
+        .merge(files::router())
+        .merge(blobs::router())
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))
