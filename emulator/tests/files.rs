@@ -100,8 +100,10 @@ impl Begun {
     }
 }
 
+/// IoT Hub's number for the error, which stands in a document inside the other.
 fn code(answer: &Answer) -> u64 {
-    answer.json()["errorCode"].as_u64().unwrap()
+    let inner: Value = serde_json::from_str(answer.json()["Message"].as_str().unwrap()).unwrap();
+    inner["errorCode"].as_u64().unwrap()
 }
 
 /// Azure Storage's word for the error, which stands in a header and in the body.

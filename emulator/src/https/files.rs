@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
 use jiff::Timestamp;
@@ -30,6 +31,24 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .route("/devices/{device}/files/notifications", post(end))
         .route("/devices/{device}/files/notifications/", post(end))
         .route("/devices/{device}/files/notifications/{correlation}", post(end_named))
+}
+
+/// A refusal as a device gets it: one document inside the other.
+struct Refused(HubError);
+
+impl From<HubError> for Refused {
+    fn from(error: HubError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = json!({ "Message": error.topic_body().to_string(), "ExceptionMessage": "" });
+        (status, [("iothub-errorcode", error.name)], Json(body)).into_response()
+    }
 }
 
 /// Checks the device's token or certificate.
@@ -61,7 +80,7 @@ async fn begin(
     Path(device): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, HubError> {
+) -> Result<Json<Value>, Refused> {
     authorize(&broker, &device, &headers, &shown)?;
     let wanted: Wanted = parse(&body)?;
     let Begun { correlation, host, blob, token } =
@@ -90,12 +109,12 @@ async fn end(
     Path(device): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, HubError> {
+) -> Result<StatusCode, Refused> {
     authorize(&broker, &device, &headers, &shown)?;
     let mut outcome: Outcome = parse(&body)?;
     let correlation =
         outcome.correlation_id.take().ok_or_else(|| HubError::argument("correlationId must be given"))?;
-    finish(&broker, &device, correlation, outcome)
+    Ok(finish(&broker, &device, correlation, outcome)?)
 }
 
 /// As the SDK for Node does it: the correlation id in the path.
@@ -105,9 +124,9 @@ async fn end_named(
     Path((device, correlation)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, HubError> {
+) -> Result<StatusCode, Refused> {
     authorize(&broker, &device, &headers, &shown)?;
-    finish(&broker, &device, correlation, parse(&body)?)
+    Ok(finish(&broker, &device, correlation, parse(&body)?)?)
 }
 
 fn finish(

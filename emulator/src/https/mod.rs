@@ -1,6 +1,7 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
 mod blobs;
+mod edge;
 mod emulator;
 mod endpoints;
 mod files;
@@ -30,6 +31,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))
+        .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .with_state(broker)
 }
