@@ -202,6 +202,43 @@ fn blocks_become_a_blob_in_the_order_of_their_list() {
 }
 
 #[test]
+fn back_ends_are_told_of_uploaded_files() {
+    let (hub, _events) = start(options(None));
+    let owner = format!("Authorization: {}", https::owner_token(&hub));
+    let path = "/messages/serviceBound/filenotifications";
+    let ask =
+        |method: &str, more: &str| request(&hub, &format!("{method} {path}{more}{API}"), &[&owner], b"");
+    assert_eq!(ask("GET", "").status, 204);
+    let failed = Begun::new(&hub, "failed");
+    assert_eq!(failed.end(&hub, false).status, 204);
+    let begun = Begun::new(&hub, "a b.txt");
+    assert_eq!(begun.put(&hub, b"hello").status, 201);
+    assert_eq!(begun.end(&hub, true).status, 204);
+
+    let first = ask("GET", "");
+    assert_eq!((first.status, first.header("iothub-deliverycount")), (200, Some("1")));
+    let notice = first.json();
+    let uri = format!("https://localhost:{}/device-uploads/d/a%20b.txt", hub.https_port());
+    for (name, value) in [
+        ("deviceId", json!("d")),
+        ("blobUri", json!(uri)),
+        ("blobName", json!("d/a b.txt")),
+        ("blobSizeInBytes", json!(5)),
+    ] {
+        assert_eq!(notice[name], value, "{name}");
+    }
+    assert_eq!(ask("GET", "").status, 204, "it is locked");
+    let token = |answer: &Answer| answer.header("etag").unwrap().trim_matches('"').to_owned();
+    assert_eq!(ask("POST", &format!("/{}/abandon", token(&first))).status, 204);
+    let again = ask("GET", "");
+    assert_eq!((again.json(), again.header("iothub-deliverycount")), (notice, Some("2")));
+    assert_eq!(ask("DELETE", &format!("/{}", token(&first))).status, 412);
+    assert_eq!(ask("DELETE", &format!("/{}", token(&again))).status, 204);
+    assert_eq!(ask("GET", "").status, 204);
+    assert_eq!(request(&hub, &format!("GET {path}{API}"), &[&as_device(&hub, "d")], b"").status, 401);
+}
+
+#[test]
 fn names_cannot_leave_the_directory() {
     let directory = Directory::new();
     let (hub, _events) = start(options(Some(&directory)));

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod block_list;
+mod notices;
 mod options;
 mod path;
 mod sas;
@@ -13,9 +14,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use iothub_mqtt::hub::percent;
 use jiff::Timestamp;
 use ring::hmac;
 use ring::rand::SystemRandom;
+use serde_json::{Value, json};
 
 pub(crate) use blobs::{Blob, Blobs, Condition, Unwritten};
 pub(crate) use block_list::parse as parse_block_list;
@@ -24,6 +27,8 @@ pub(crate) use sas::{Access, Denied, parameter};
 
 use crate::error::HubError;
 use crate::scratch::ScratchDir;
+use crate::time::round_trip_text;
+use notices::{Notices, Received};
 use uploads::{MAX_ACTIVE, Unknown, Uploads};
 
 /// The one container of the blob store.
@@ -39,6 +44,7 @@ pub(crate) struct Files {
     /// Where the blob store is reached.
     host: OnceLock<String>,
     uploads: Mutex<Uploads>,
+    notices: Mutex<Notices>,
     pub(crate) blobs: Blobs,
     /// After the blobs, which lie in it.
     _scratch: Option<ScratchDir>,
@@ -82,6 +88,7 @@ impl Files {
             key,
             host: OnceLock::new(),
             uploads: Mutex::default(),
+            notices: Mutex::default(),
             blobs,
             _scratch: scratch,
         })
@@ -150,7 +157,42 @@ impl Files {
             return Err(HubError::new(400_019, "InvalidFileUploadCompletionStatus", text));
         }
         uploads.end(correlation);
+        if success && let Some(blob) = &blob {
+            self.notices().push(self.notice(device, &name, blob, now), now);
+        }
         Ok(Ended { name, blob })
+    }
+
+    fn notices(&self) -> MutexGuard<'_, Notices> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notice(&self, device: &str, name: &str, blob: &Blob, now: Timestamp) -> Value {
+        let host = self.host.get().map_or("", String::as_str);
+        let path: Vec<String> = name.split('/').map(percent::encode).collect();
+        json!({
+            "deviceId": device,
+            "blobUri": format!("https://{host}/{CONTAINER}/{}", path.join("/")),
+            "blobName": name,
+            "lastUpdatedTime": format!("{:.0}", blob.modified),
+            "blobSizeInBytes": blob.size,
+            "enqueuedTimeUtc": round_trip_text(now),
+        })
+    }
+
+    /// The next notice of an uploaded file and the token that it is locked under.
+    pub(crate) fn receive_notice(&self) -> Option<(String, Received)> {
+        let token = uuid::Uuid::new_v4().to_string();
+        let received = self.notices().receive(token.clone(), Timestamp::now())?;
+        Some((token, received))
+    }
+
+    pub(crate) fn complete_notice(&self, token: &str) -> Result<(), HubError> {
+        self.notices().complete(token, Timestamp::now()).then_some(()).ok_or_else(lock_lost)
+    }
+
+    pub(crate) fn abandon_notice(&self, token: &str) -> Result<(), HubError> {
+        self.notices().abandon(token, Timestamp::now()).then_some(()).ok_or_else(lock_lost)
     }
 
     /// Checks the signature in the query of a request for `blob`.
@@ -163,6 +205,10 @@ impl Files {
     ) -> Result<(), Denied> {
         sas::check(&self.key, CONTAINER, blob, query, wanted, now)
     }
+}
+
+fn lock_lost() -> HubError {
+    HubError::new(412_002, "DeviceMessageLockLost", "no notice is locked under this token")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod absent;
 mod bulk;
 mod feedback;
+mod file_notices;
 mod identities;
 mod messages;
 mod methods;
@@ -32,6 +33,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .merge(absent::router())
         .merge(bulk::router())
         .merge(feedback::router())
+        .merge(file_notices::router())
         .merge(methods::router())
         .merge(query::router())
         .merge(registry::router())
