@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
+use crate::routing::RoutingOptions;
 
 /// How an identity proves itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,10 +104,13 @@ pub struct Options {
     pub name: String,
     /// See [`Options::route`].
     pub routes: Vec<(String, String)>,
+    /// Which messages go where; all of them to the hub's own events by default.
+    pub routing: RoutingOptions,
     pub timing: Timing,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
+    pub dps: DpsOptions,
 }
 
 impl Default for Options {
@@ -118,8 +123,10 @@ impl Default for Options {
             certs: None,
             name: "localhost".to_owned(),
             routes: Vec::new(),
+            routing: RoutingOptions::default(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
+            dps: DpsOptions::default(),
         }
     }
 }

@@ -10,13 +10,14 @@ use tokio::time::{sleep_until, timeout};
 use super::Broker;
 use super::disruption::Disruption;
 use super::disturb::ends_at_once;
-use super::handshake::{self, Welcome};
+use super::handshake::{self, Admitted, Welcome};
 use super::links::{Attached, Cause};
 use super::mailbox::Inbox;
 use super::packet::{self, Unreadable};
 use super::traffic::{Moved, READ_AHEAD, Stream};
 use super::turn::{Client, End};
 use crate::chain::Shown;
+use crate::dps::registrant;
 use crate::faults::{Armed, FaultKind};
 use crate::registry::Command;
 use crate::time::unix_now;
@@ -28,7 +29,7 @@ const MAX_UNREAD: usize = 16 * 1024 * 1024;
 /// D: the server's ceiling, 29 min 27 s, also where the client asked for no keep-alive.
 const MAX_SILENCE: Duration = Duration::from_secs(1767);
 /// How long the last bytes may take, and how long the peer has to read a refusal.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// What is known about the peer before CONNECT.
 #[derive(Debug)]
@@ -54,8 +55,25 @@ pub(crate) fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             None => {
                 let _ = timeout(LINGER, Box::pin(part(&mut stream))).await;
             }
-            Some(welcome) => Connection::start(stream, welcome, broker).await,
+            Some(Welcome::Device(device)) => Connection::start(stream, device, broker).await,
+            Some(Welcome::Registrant { client, keep_alive }) => {
+                Box::pin(registrant::serve(stream, client, silence(keep_alive), broker)).await;
+            }
         }
+    }
+}
+
+/// When a token that holds until then (seconds since 1970) is over; never where that is too far away.
+pub(crate) fn end_of(until: Option<u64>) -> Option<Instant> {
+    let left = until?.saturating_sub(unix_now()).saturating_add(1);
+    Instant::now().checked_add(Duration::from_secs(left))
+}
+
+/// How long a client with this keep-alive may say nothing.
+fn silence(keep_alive: u16) -> Duration {
+    match keep_alive {
+        0 => MAX_SILENCE,
+        seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
     }
 }
 
@@ -79,19 +97,15 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn start(stream: Box<Stream<S>>, welcome: Welcome, broker: Arc<Broker>) -> impl Future<Output = ()> {
-        let Welcome { identity, attached, keep_alive, until } = welcome;
+    fn start(stream: Box<Stream<S>>, device: Admitted, broker: Arc<Broker>) -> impl Future<Output = ()> {
+        let Admitted { identity, attached, keep_alive, until } = device;
         let Attached { number, session_present, stamp, commands } = attached;
         let mut connection = Box::new(Self {
             client: Client { broker, identity, number, stamp, next_unlock: None, countdown: None },
             stream,
-            silence: match keep_alive {
-                0 => MAX_SILENCE,
-                seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
-            },
+            silence: silence(keep_alive),
             last_heard: Instant::now(),
-            expires: until
-                .map(|until| Instant::now() + Duration::from_secs((until + 1).saturating_sub(unix_now()))),
+            expires: end_of(until),
             disruption: Disruption::default(),
         });
         async move {

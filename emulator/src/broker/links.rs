@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::mailbox::{Inbox, mailbox};
+use super::properties::document;
 use super::rules::{self, Subject};
 use super::{Broker, State};
 use crate::auth::Granted;
@@ -103,6 +104,7 @@ impl Broker {
             stamp: stamp.clone(),
             clean_session: arrival.clean_session,
         });
+        self.notify_link("deviceConnected", identity, entry);
         self.methods.arrivals.notify_waiters();
         Some(Attached { number, session_present, stamp, commands: inbox })
     }
@@ -142,8 +144,10 @@ impl Broker {
         }
         if let Some(mut will) = link.will {
             rules::set(&mut will.properties.application, "iothub-MessageType".into(), Some("Will".into()));
-            self.record(identity, &link.stamp, will.body, will.properties);
+            let twin = || Some(document(identity, entry));
+            self.record(identity, &link.stamp, will.body, will.properties, &twin);
         }
+        self.notify_link("deviceDisconnected", identity, entry);
         self.events.emit(Some(identity), || Event::Disconnected { code: cause.code, reason: cause.reason });
     }
 

@@ -5,21 +5,32 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::rules::{Properties, Subject, set};
 use super::{Broker, State};
 use crate::c2d::CloudMessage;
 use crate::error::HubError;
 use crate::events::Event;
+use crate::feedback::{Outcome, Wish};
 use crate::identity::Identity;
 use crate::queue::{Delivery, Queued};
 use crate::registry::{Command, Entry, Stamp};
+use crate::routing::{Message, MessageSource};
 use crate::time::now_text;
 
 impl Broker {
-    /// Records a message of a device, stamped by the hub.
-    pub(crate) fn record(&self, identity: &Identity, stamp: &Stamp, body: Bytes, properties: Properties) {
-        self.events.emit(Some(identity), || {
+    /// Takes a message of a device, stamped by the hub, to where it is routed. `twin` reads the
+    /// device's twin where a route asks for it.
+    pub(crate) fn record(
+        &self,
+        identity: &Identity,
+        stamp: &Stamp,
+        body: Bytes,
+        properties: Properties,
+        twin: &dyn Fn() -> Option<Value>,
+    ) {
+        let message = move || {
             let mut system = properties.system;
             let mut stamped =
                 |name: &'static str, value: String| set(&mut system, Cow::Borrowed(name), value);
@@ -34,8 +45,16 @@ impl Broker {
             if let Some(model) = &stamp.model_id {
                 stamped("dt-dataschema", model.clone());
             }
-            Event::Telemetry { body, system, properties: properties.application }
-        });
+            Message { body, system, properties: properties.application }
+        };
+        if self.routing.is_idle() {
+            self.events.emit(Some(identity), || message().into());
+            return;
+        }
+        let message = message();
+        if self.routing.dispatch(MessageSource::DeviceMessages, identity, &message, twin) {
+            self.events.emit(Some(identity), || message.into());
+        }
     }
 
     /// Queues a message for a device; its message id.
@@ -45,7 +64,8 @@ impl Broker {
         let entry = state.registry.get_mut(&identity).ok_or_else(|| HubError::not_found(&identity))?;
         let now = Timestamp::now();
         self.expire(&identity, entry.queue.expired(now));
-        let queued = message.into_queued(device, entry.queue.len(), now)?;
+        let wish = Wish::of(message.ack.as_deref(), &entry.record.generation);
+        let queued = Queued { wish, ..message.into_queued(device, entry.queue.len(), now)? };
         let message_id = queued.message_id.as_deref().unwrap_or_default().to_owned();
         self.enqueue(&mut state, &identity, queued);
         Ok(message_id)
@@ -137,8 +157,14 @@ impl Broker {
         }
     }
 
-    fn settle(&self, identity: &Identity, state: &'static str, delivery: &Delivery) {
+    pub(super) fn settle(&self, identity: &Identity, state: &'static str, delivery: &Delivery) {
         let Delivery { input, message_id, count, .. } = delivery;
+        match state {
+            "completed" => self.give_feedback(identity, delivery, Outcome::Success),
+            "expired" => self.give_feedback(identity, delivery, Outcome::Expired),
+            "purged" => self.give_feedback(identity, delivery, Outcome::Purged),
+            _ => {}
+        }
         self.report_queue(identity, state, input.as_deref(), message_id.as_deref(), *count);
     }
 

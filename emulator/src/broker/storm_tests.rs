@@ -11,7 +11,7 @@ use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 
 use super::Broker;
 use super::connection::Peer;
-use super::handshake::decide;
+use super::handshake::{Welcome, decide};
 use super::links::Cause;
 use super::packet::{self, Packet, QoS};
 use super::turn::{Client, End};
@@ -72,7 +72,7 @@ fn session(storm: &mut Storm, broker: &Arc<Broker>, identity: &Identity, token: 
         }
         _ => None,
     };
-    let Some(welcome) = welcome else {
+    let Some(Welcome::Device(welcome)) = welcome else {
         counts.refused += 1;
         return;
     };

@@ -10,15 +10,15 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a TLS record holds at most.
-pub(super) const READ_AHEAD: usize = 16 * 1024;
+pub(crate) const READ_AHEAD: usize = 16 * 1024;
 /// What a drained buffer may keep: a few acknowledgements.
 const KEPT: usize = 256;
 
 /// A byte stream with what was read and not parsed, and what was not written yet.
-pub(super) struct Stream<S> {
-    pub(super) io: S,
-    pub(super) input: BytesMut,
-    pub(super) output: BytesMut,
+pub(crate) struct Stream<S> {
+    pub(crate) io: S,
+    pub(crate) input: BytesMut,
+    pub(crate) output: BytesMut,
     /// Written bytes may still be in the TLS layer.
     unflushed: bool,
 }
@@ -38,12 +38,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     }
 
     /// Reads some bytes behind the input, `limit` at most.
-    pub(super) async fn read(&mut self, limit: usize) -> io::Result<usize> {
+    pub(crate) async fn read(&mut self, limit: usize) -> io::Result<usize> {
         poll_fn(|cx| self.poll_read(cx, limit)).await
     }
 
     /// Writes all of the output.
-    pub(super) async fn flush(&mut self) -> io::Result<()> {
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 

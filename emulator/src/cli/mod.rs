@@ -4,6 +4,7 @@ mod fault;
 mod help;
 mod method;
 mod reach;
+mod run;
 mod send;
 mod serve;
 mod service;
@@ -13,6 +14,8 @@ mod twin;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::child;
 
 /// A local Azure IoT Hub for development and tests.
 ///
@@ -34,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a command with a hub of its own, and end with its status.
+    Run(run::Run),
     /// Send a cloud-to-device message through a running hub.
     Send(send::Send),
     /// Call a direct method of a device or module; prints its answer.
@@ -44,6 +49,8 @@ enum Command {
     Fault(fault::Arm),
     /// Make a SAS token, for a device, a module or a back-end.
     Token(token::Token),
+    #[command(hide = true)]
+    Guard(child::Guard),
 }
 
 /// Runs the program with the process's arguments.
@@ -51,6 +58,8 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None => cli.foreground.run(),
+        Some(Command::Run(run)) => return run.run(),
+        Some(Command::Guard(guard)) => return guard.run(),
         Some(Command::Send(send)) => send.run(),
         Some(Command::Method(method)) => method.run(),
         Some(Command::Twin(twin)) => twin.run(),

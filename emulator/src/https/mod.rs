@@ -2,6 +2,7 @@
 
 mod edge;
 mod emulator;
+mod endpoints;
 mod patience;
 mod refusal;
 mod service;
@@ -28,9 +29,11 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
     let patience = broker.timing.connect_deadline;
     Router::new()
         .merge(service::router())
+        .merge(endpoints::router())
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))
+        .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .layer(map_request(move |request: Request| async move { hurried(request, patience) }))
         .with_state(broker)
