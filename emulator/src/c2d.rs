@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use crate::error::HubError;
 use crate::identity::Identity;
+use crate::module_routes;
 use crate::queue::Queued;
-use crate::routes;
 use crate::time::round_trip_text;
 
 const MAX_QUEUE: usize = 50;
@@ -84,12 +84,12 @@ impl CloudMessage {
     /// The topic to an input of a module, its properties in the order of the Edge hub.
     pub(crate) fn input_topic(&self, module: &Identity, input: &str, message_id: &str) -> String {
         if let Some(bag) = &self.bag {
-            return routes::input_topic(module, input, std::iter::empty()) + bag;
+            return module_routes::input_topic(module, input, std::iter::empty()) + bag;
         }
         let expiry = self.expiry.map(round_trip_text);
         let system = self.system(message_id, expiry.as_deref());
         let system = system.into_iter().map(|(name, value)| (name, Some(value)));
-        routes::input_topic(module, input, self.application().chain(system))
+        module_routes::input_topic(module, input, self.application().chain(system))
     }
 
     /// The system properties that are there.

@@ -19,6 +19,7 @@ use crate::events::EventBus;
 use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::routing::Routing;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -87,7 +88,8 @@ impl Hub {
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let dps = setup::dps(&options, &store)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, dps, options.timing));
+        let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let broker = Arc::new(Broker::new(authority, registry, routes, dps, routing, options.timing));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -289,5 +291,6 @@ impl Drop for Hub {
             let _ = thread.join();
         }
         self.broker.events.close();
+        self.broker.routing.close();
     }
 }

@@ -1,51 +1,80 @@
 //! The program around a hub: its first line, its events, its end.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use crate::dps::Summary;
+use crate::descriptors;
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
+use crate::running::{Announced, Ready};
+use crate::writer::write_lines;
 
-#[derive(Serialize)]
-struct Ready<'a> {
-    event: &'static str,
-    host: String,
-    mqtt_port: u16,
-    https_port: u16,
-    ca: &'a Path,
-    service_connection_string: String,
-    devices: Vec<Device>,
-    dps: Summary,
+/// What the program is started with.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) options: Options,
+    /// Where events go; `-` is the standard output.
+    pub(crate) events: Option<PathBuf>,
+    /// End when the standard input ends.
+    pub(crate) exit_with_stdin: bool,
 }
 
-#[derive(Serialize)]
-struct Device {
-    id: String,
-    connection_string: Option<String>,
+/// A hub whose events are written, and which the subcommands find.
+pub(crate) struct Session {
+    // First: a hub that goes away is not announced any more.
+    _announced: Announced,
+    hub: Hub,
+    writer: Option<JoinHandle<()>>,
 }
 
-/// Runs a hub until a signal, or with `exit_with_stdin` until the standard input ends.
-pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool) -> Result<(), StartError> {
-    let failed = |what: &str, e: io::Error| StartError::new(format!("{what}: {e}"));
-    // Opened before anything listens: a wrong path is an error at once.
-    let sink: Option<Box<dyn Write + Send>> = match events {
-        None => None,
-        Some(path) if path == Path::new("-") => Some(Box::new(io::stdout())),
-        Some(path) => {
-            let file = File::create(path).map_err(|e| failed(&format!("--events {}", path.display()), e))?;
-            Some(Box::new(file))
+impl Session {
+    /// Starts the hub; its events go to `events`, of which `-` is the standard output.
+    pub(crate) fn start(options: Options, events: Option<&Path>) -> Result<(Self, Ready), StartError> {
+        descriptors::raise_limit();
+        // Opened before anything listens: a wrong path is an error at once.
+        let sink: Option<Box<dyn Write + Send>> = match events {
+            None => None,
+            Some(path) if path.as_os_str() == "-" => Some(Box::new(io::stdout())),
+            Some(path) => {
+                let file =
+                    File::create(path).map_err(|e| failed(&format!("--events {}", path.display()), e))?;
+                Some(Box::new(file))
+            }
+        };
+        let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
+        let ready = Ready::of(&hub);
+        let announced = Announced::write(&hub, &ready.line()?).map_err(|e| failed("--certs", e))?;
+        let writer = match sink.zip(lines) {
+            Some((sink, lines)) => Some(write_lines(sink, lines).map_err(|e| failed("a thread", e))?),
+            None => None,
+        };
+        Ok((Self { _announced: announced, hub, writer }, ready))
+    }
+
+    /// Stops the hub. Everything that happened is written when this returns.
+    pub(crate) fn finish(self) {
+        let Self { _announced, hub, writer } = self;
+        drop(_announced);
+        drop(hub);
+        if let Some(writer) = writer {
+            let _ = writer.join();
         }
-    };
+    }
+}
+
+fn failed(what: &str, error: io::Error) -> StartError {
+    StartError::new(format!("{what}: {error}"))
+}
+
+/// Runs a hub until a signal, or until the standard input ends.
+pub(crate) fn run(program: Program) -> Result<(), StartError> {
+    let Program { options, events, exit_with_stdin } = program;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,12 +86,8 @@ pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?)
     };
 
-    let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
-    announce(&hub).map_err(|e| failed("the standard output", e))?;
-    let writer = match sink.zip(lines) {
-        Some((sink, lines)) => Some(write_lines(sink, lines).map_err(|e| failed("a thread", e))?),
-        None => None,
-    };
+    let (session, ready) = Session::start(options, events.as_deref())?;
+    announce(&ready)?;
     let stdin_end = watch_stdin(exit_with_stdin).map_err(|e| failed("a thread", e))?;
     runtime.block_on(async {
         tokio::select! {
@@ -71,55 +96,15 @@ pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool
             _ = stdin_end, if exit_with_stdin => {}
         }
     });
-    drop(hub);
-    if let Some(writer) = writer {
-        // Everything that happened is written before the program ends.
-        let _ = writer.join();
-    }
+    session.finish();
     Ok(())
 }
 
-fn announce(hub: &Hub) -> io::Result<()> {
-    let devices = hub.identities().into_iter().map(|identity| {
-        let id = identity.to_string();
-        Device { connection_string: hub.connection_string(&id), id }
-    });
-    let ready = Ready {
-        event: "ready",
-        host: hub.mqtt_address().ip().to_string(),
-        mqtt_port: hub.mqtt_port(),
-        https_port: hub.https_port(),
-        ca: hub.ca_path(),
-        service_connection_string: hub.service_connection_string(),
-        devices: devices.collect(),
-        dps: hub.provisioning(),
-    };
+/// Writes the first line.
+fn announce(ready: &Ready) -> Result<(), StartError> {
+    let line = ready.line()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", serde_json::to_string(&ready)?)?;
-    out.flush()
-}
-
-/// Writes from a thread of its own, so that a slow disk or reader never holds up the hub.
-fn write_lines(
-    sink: Box<dyn Write + Send>,
-    mut lines: UnboundedReceiver<Arc<str>>,
-) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("events".into()).spawn(move || {
-        let mut out = BufWriter::new(sink);
-        while let Some(line) = lines.blocking_recv() {
-            let mut write = |line: &str| writeln!(out, "{line}");
-            let mut written = write(&line);
-            while written.is_ok()
-                && let Ok(line) = lines.try_recv()
-            {
-                written = write(&line);
-            }
-            // Nobody reads any more: the hub goes on without.
-            if written.and_then(|()| out.flush()).is_err() {
-                return;
-            }
-        }
-    })
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| failed("the standard output", e))
 }
 
 /// Fires when the standard input ends.

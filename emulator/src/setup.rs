@@ -10,9 +10,9 @@ use crate::certs::Store;
 use crate::dps::Dps;
 use crate::error::StartError;
 use crate::identity::Identity;
+use crate::module_routes::Route;
 use crate::options::{CredentialOptions, Options};
 use crate::registry::{Entry, Record, Registry};
-use crate::routes::Route;
 use crate::tls::is_thumbprint;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
@@ -42,14 +42,14 @@ pub(crate) fn bind(
 }
 
 /// A key that stays the same as long as the secret does.
-pub(crate) fn generated_key(store: &Store, label: &str) -> Result<NamedKey, StartError> {
-    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
+fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, StartError> {
+    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     let key = ring::hmac::sign(&secret, label.as_bytes());
     NamedKey::new(&STANDARD.encode(key.as_ref())).map_err(|e| StartError::new(e.to_string()))
 }
 
 /// Names in which a device calls the provisioning service; the digits come from the secret.
-pub(crate) fn id_scope(store: &Store) -> String {
+fn id_scope(store: &Store) -> String {
     let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
     let digits = ring::hmac::sign(&secret, b"id scope");
     digits.as_ref().iter().take(8).fold("0ne".to_owned(), |scope, byte| format!("{scope}{}", byte % 10))
@@ -57,16 +57,22 @@ pub(crate) fn id_scope(store: &Store) -> String {
 
 /// The provisioning service.
 pub(crate) fn dps(options: &Options, store: &Store) -> Result<Dps, StartError> {
-    let generate = |label: &str| generated_key(store, label).map_err(|e| e.to_string());
+    let generate = |label: &str| generated_key(&store.secret, label).map_err(|e| e.to_string());
     Dps::new(&options.dps, id_scope(store), &options.name, generate)
         .map_err(|why| StartError::new(format!("provisioning: {why}")))
 }
 
 pub(crate) fn policies(store: &Store) -> Result<Vec<Policy>, StartError> {
-    POLICIES
-        .iter()
-        .map(|name| Ok(Policy { name, key: generated_key(store, &format!("policy {name}"))? }))
-        .collect()
+    let policy = |name| Ok(Policy { name, key: generated_key(&store.secret, &format!("policy {name}"))? });
+    POLICIES.into_iter().map(policy).collect()
+}
+
+/// The key of one policy; `None` where the hub has none of that name.
+pub(crate) fn policy_key(secret: &[u8], name: &str) -> Result<Option<NamedKey>, StartError> {
+    match POLICIES.contains(&name) {
+        true => generated_key(secret, &format!("policy {name}")).map(Some),
+        false => Ok(None),
+    }
 }
 
 pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
@@ -90,9 +96,12 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
             CredentialOptions::Key(key) => {
                 let primary = match key {
                     Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
-                    None => generated_key(store, &format!("primary {identity}"))?,
+                    None => generated_key(&store.secret, &format!("primary {identity}"))?,
                 };
-                Credential::Keys(Box::new([primary, generated_key(store, &format!("secondary {identity}"))?]))
+                Credential::Keys(Box::new([
+                    primary,
+                    generated_key(&store.secret, &format!("secondary {identity}"))?,
+                ]))
             }
             CredentialOptions::Thumbprints(thumbprints) => {
                 if thumbprints.is_empty() || !thumbprints.iter().all(|text| is_thumbprint(text)) {

@@ -130,10 +130,12 @@ fn with_twin(id: &str, reprovision: Reprovision) -> EnrollmentOptions {
 }
 
 #[test]
-fn a_device_starts_with_the_twin_of_its_enrollment() {
-    let (hub, _events) = start(Options::default().enrollment(with_twin("r", Reprovision::Migrate)));
+fn a_device_starts_as_its_enrollment_has_it() {
+    let given = EnrollmentOptions { iot_edge: true, ..with_twin("r", Reprovision::Migrate) };
+    let (hub, _events) = start(Options::default().enrollment(given));
     assert_eq!(provision(&mut enter_enrolled(&hub, "r"), "")["deviceId"], "r-device");
     let twin = hub.twin("r-device").unwrap();
+    assert_eq!(twin["capabilities"], json!({"iotEdge": true}));
     assert_eq!(twin["tags"], json!({"site": 7}));
     assert_eq!(twin["properties"]["desired"]["interval"], 5);
     assert_eq!(twin["properties"]["desired"]["$version"], 1);

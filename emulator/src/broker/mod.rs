@@ -2,7 +2,8 @@
 //!
 //! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
 //! connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send each other,
-//! `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `notices` the hub's own messages to routes, `properties` twins, `methods` direct methods, `disturb`
+//! faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod links;
 mod messages;
 mod methods;
+mod notices;
 pub(crate) mod packet;
 mod properties;
 mod provision;
@@ -27,9 +29,10 @@ use crate::auth::Authority;
 use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
-use crate::routes::Route;
+use crate::routing::Routing;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
@@ -37,6 +40,7 @@ pub(crate) struct Broker {
     pub(crate) events: EventBus,
     pub(crate) timing: Timing,
     pub(crate) dps: Dps,
+    pub(crate) routing: Routing,
     routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
@@ -55,6 +59,7 @@ impl Broker {
         registry: Registry,
         routes: Vec<Route>,
         dps: Dps,
+        routing: Routing,
         timing: Timing,
     ) -> Self {
         Self {
@@ -62,6 +67,7 @@ impl Broker {
             events: EventBus::default(),
             timing,
             dps,
+            routing,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),

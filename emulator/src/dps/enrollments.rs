@@ -21,6 +21,7 @@ use crate::twins::Twin;
 pub(crate) struct Terms {
     pub(crate) twin: InitialTwin,
     pub(crate) payload: Option<Value>,
+    pub(crate) iot_edge: bool,
     pub(crate) reprovision: Reprovision,
     pub(crate) disabled: bool,
     pub(crate) allocation_error: Option<u32>,
@@ -168,6 +169,7 @@ macro_rules! terms {
         Terms {
             twin: $given.twin.clone(),
             payload: $given.payload.clone(),
+            iot_edge: $given.iot_edge,
             reprovision: $given.reprovision,
             disabled: $given.disabled,
             allocation_error: $given.allocation_error,

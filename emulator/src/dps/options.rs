@@ -48,6 +48,7 @@ pub struct EnrollmentOptions {
     /// As those of [`GroupOptions`].
     pub twin: InitialTwin,
     pub payload: Option<Value>,
+    pub iot_edge: bool,
     pub reprovision: Reprovision,
     pub disabled: bool,
     pub allocation_error: Option<u32>,
@@ -83,6 +84,8 @@ pub struct GroupOptions {
     pub twin: InitialTwin,
     /// The `payload` of the answer; that of the device's request where it is absent.
     pub payload: Option<Value>,
+    /// Devices are those of IoT Edge: `capabilities.iotEdge`.
+    pub iot_edge: bool,
     /// What becomes of a device that registers again.
     pub reprovision: Reprovision,
     /// Registrations end as `disabled`.

@@ -1,25 +1,25 @@
 //! What a person needs to register a device, keys included.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::enrollments::{GroupAttestation, derive};
 use super::service::Dps;
 use crate::auth::Credential;
 
-#[derive(Serialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Summary {
     id_scope: String,
     enrollments: Vec<EnrollmentSummary>,
     groups: Vec<GroupSummary>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct EnrollmentSummary {
     registration: String,
     key: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct GroupSummary {
     name: String,
     key: Option<String>,
