@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tokio::sync::{mpsc, oneshot};
-
 use crate::auth::Credential;
+use crate::broker::mailbox::Mailbox;
 use crate::broker::rules::Subject;
 use crate::faults::Armed;
 use crate::identity::Identity;
 use crate::queue::Queue;
 use crate::time::now_text;
 use crate::twins::Twin;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// What the hub keeps for one device or module.
 #[derive(Debug)]
@@ -75,6 +74,9 @@ pub(crate) struct Record {
     pub(crate) edge: bool,
     /// `managedBy` of a module.
     pub(crate) managed_by: Option<String>,
+    /// `deviceScope`: of an Edge device its own, of another device its parent's.
+    pub(crate) scope: Option<String>,
+    pub(crate) parent_scopes: Vec<String>,
     /// Changes when an identity is deleted and made again.
     pub(crate) generation: String,
     /// Changes with every change of this record.
@@ -90,6 +92,8 @@ impl Record {
             status_changed: None,
             edge: false,
             managed_by: None,
+            scope: None,
+            parent_scopes: Vec::new(),
             generation: uuid::Uuid::new_v4().simple().to_string(),
             etag: fresh_etag(),
         }
@@ -125,15 +129,14 @@ impl Session {
 }
 
 /// A live connection. Whoever takes it out of its entry has ended the connection: the task behind it
-/// sees its guard drop and closes the socket.
+/// sees the mailbox drop and closes the socket.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) commands: Mailbox,
     pub(crate) will: Option<Will>,
     pub(crate) stamp: Stamp,
     pub(crate) clean_session: bool,
-    pub(crate) _guard: oneshot::Sender<()>,
 }
 
 /// What a live connection is asked to do.

@@ -42,7 +42,7 @@ pub(crate) fn bind(
 }
 
 /// A key that stays the same as long as the secret does.
-fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, StartError> {
+pub(crate) fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, StartError> {
     let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     let key = ring::hmac::sign(&secret, label.as_bytes());
     NamedKey::new(&STANDARD.encode(key.as_ref())).map_err(|e| StartError::new(e.to_string()))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::dps::{DpsOptions, EnrollmentOptions, GroupOptions};
+use crate::dps::{EnrollmentOptions, GroupOptions};
 use crate::identity::Identity;
 use crate::module_routes;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
@@ -55,7 +55,7 @@ pub(super) struct Serve {
     /// Enrolls a device with the provisioning service; its primary key is made up where none is given.
     #[arg(long = "enroll", value_name = "REGISTRATION[=BASE64KEY]", help_heading = PROVISIONING)]
     enrollments: Vec<String>,
-    /// Enrolls a group of devices whose keys are derived from the group's.
+    /// A group of devices whose keys are derived from the group's.
     #[arg(long = "enroll-group", value_name = "NAME[=BASE64KEY]", help_heading = PROVISIONING)]
     enrollment_groups: Vec<String>,
     /// What a module sends to an output goes to an input of a module of the same device. Such
@@ -69,7 +69,7 @@ pub(super) struct Serve {
 
 const LISTENING: &str = "Where it listens";
 const IDENTITIES: &str = "Devices and modules";
-const PROVISIONING: &str = "Provisioning";
+const PROVISIONING: &str = "Provisioning service";
 const MESSAGES: &str = "Messages and events";
 
 /// A hub in the foreground.
@@ -114,27 +114,21 @@ impl Serve {
         }
         base.identities.extend(self.identities()?);
         base.x509_roots.extend(self.x509_roots.iter().cloned().map(Pem::File));
-        self.provisioning(&mut base.dps);
+        set(&mut base.dps.id_scope, self.dps_scope.is_some().then_some(&self.dps_scope));
+        for text in &self.enrollments {
+            let (registration, key) = id_and_value(text);
+            base.dps.enrollments.push(EnrollmentOptions { key, ..EnrollmentOptions::new(registration) });
+        }
+        for text in &self.enrollment_groups {
+            let (name, key) = id_and_value(text);
+            base.dps.groups.push(GroupOptions { key, ..GroupOptions::new(name) });
+        }
         for text in &self.routes {
             let route = module_routes::split(text)
                 .ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))?;
             base.routes.push(route);
         }
         Ok(base)
-    }
-
-    fn provisioning(&self, dps: &mut DpsOptions) {
-        if let Some(scope) = &self.dps_scope {
-            dps.id_scope = Some(scope.clone());
-        }
-        for text in &self.enrollments {
-            let (registration, key) = id_and_value(text);
-            dps.enrollments.push(EnrollmentOptions { key, ..EnrollmentOptions::new(registration) });
-        }
-        for text in &self.enrollment_groups {
-            let (name, key) = id_and_value(text);
-            dps.groups.push(GroupOptions { key, ..GroupOptions::new(name) });
-        }
     }
 
     fn identities(&self) -> Result<Vec<IdentityOptions>, String> {

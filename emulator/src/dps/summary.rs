@@ -8,7 +8,7 @@ use crate::auth::Credential;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Summary {
-    id_scope: String,
+    pub(crate) id_scope: String,
     enrollments: Vec<EnrollmentSummary>,
     groups: Vec<GroupSummary>,
 }
