@@ -4,9 +4,7 @@
 
 mod support;
 
-use iothub_emulator::{
-    CloudMessage, EnrollmentOptions, GroupOptions, Hub, InitialTwin, Options, Pem, Reprovision,
-};
+use iothub_emulator::{CloudMessage, EnrollmentOptions, GroupOptions, Hub, Options, Pem, Reprovision};
 use rumqttc::mqttbytes::v4::{Connect, Packet};
 use serde_json::{Map, Value, json};
 use support::certificates::Authority;
@@ -120,9 +118,9 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn with_twin(id: &str, reprovision: Reprovision) -> EnrollmentOptions {
-    let twin = InitialTwin { tags: object(json!({"site": 7})), desired: object(json!({"interval": 5})) };
     EnrollmentOptions {
-        twin,
+        tags: object(json!({"site": 7})),
+        desired: object(json!({"interval": 5})),
         reprovision,
         device_id: Some(format!("{id}-device")),
         ..EnrollmentOptions::new(id)
@@ -131,7 +129,7 @@ fn with_twin(id: &str, reprovision: Reprovision) -> EnrollmentOptions {
 
 #[test]
 fn a_device_starts_as_its_enrollment_has_it() {
-    let given = EnrollmentOptions { iot_edge: true, ..with_twin("r", Reprovision::Migrate) };
+    let given = EnrollmentOptions { edge: true, ..with_twin("r", Reprovision::Migrate) };
     let (hub, _events) = start(Options::default().enrollment(given));
     assert_eq!(provision(&mut enter_enrolled(&hub, "r"), "")["deviceId"], "r-device");
     let twin = hub.twin("r-device").unwrap();

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use crate::auth::Credential;
-use crate::dps::{InitialTwin, Reprovision, Terms};
+use crate::dps::{Reprovision, Terms};
 use crate::error::HubError;
 use crate::identity::Identity;
 use crate::registry::Record;
@@ -21,7 +21,7 @@ impl Broker {
         let existed = self.state().registry.get(device).is_some();
         let assign = |record: &mut Record| {
             record.credential = credential.clone();
-            record.edge = terms.iot_edge;
+            record.edge = terms.edge;
         };
         if existed && terms.reprovision != Reprovision::Reset {
             self.change(device, None, |record| {
@@ -33,8 +33,7 @@ impl Broker {
         if existed {
             self.delete(device, None)?;
         }
-        let InitialTwin { tags, desired } = &terms.twin;
-        let twin = Twin::initial(tags, desired, &now_text()).map_err(HubError::argument)?;
+        let twin = Twin::initial(&terms.tags, &terms.desired, &now_text()).map_err(HubError::argument)?;
         let mut record = Record::new(credential.clone());
         assign(&mut record);
         self.create_with(device, record, twin)?;

@@ -14,6 +14,6 @@ mod service;
 mod summary;
 
 pub(crate) use enrollments::Terms;
-pub use options::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
+pub use options::{DpsOptions, EnrollmentOptions, GroupOptions, Reprovision};
 pub(crate) use service::Dps;
 pub(crate) use summary::Summary;
