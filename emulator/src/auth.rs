@@ -17,6 +17,20 @@ pub(crate) enum Credential {
     Thumbprints(Vec<String>),
     /// A certificate in its name from an authority that the hub trusts.
     Authority,
+    /// It cannot connect by itself: a module behind an Edge hub.
+    None,
+}
+
+impl Credential {
+    /// The service API's word for it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Keys(_) => "sas",
+            Self::Thumbprints(_) => "selfSigned",
+            Self::Authority => "certificateAuthority",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A key with the text that a connection string carries.
@@ -108,6 +122,7 @@ impl Authority {
         let Some(password) = password else {
             return match (credential, certificate) {
                 (Credential::Keys(_), _) => Err(format!("{identity} sent no SAS token as password")),
+                (Credential::None, _) => Err(format!("{identity} is registered without credentials")),
                 (Credential::Thumbprints(_) | Credential::Authority, None) => {
                     Err(format!("{identity} is registered with a certificate and showed none"))
                 }
@@ -145,8 +160,14 @@ impl Authority {
                 if self.covered(&token, &wanted)? < 2 {
                     return Err("the token's sr names no device and it has no skn".into());
                 }
-                let Credential::Keys(keys) = credential else {
-                    return Err(format!("{identity} is registered with a certificate and sent a token"));
+                let keys = match credential {
+                    Credential::Keys(keys) => keys,
+                    Credential::None => {
+                        return Err(format!("{identity} is registered without credentials"));
+                    }
+                    Credential::Thumbprints(_) | Credential::Authority => {
+                        return Err(format!("{identity} is registered with a certificate and sent a token"));
+                    }
                 };
                 if !keys.iter().any(|named| token.verify(&named.key)) {
                     return Err(format!("neither key of {identity} signed the token"));
@@ -221,7 +242,7 @@ impl Authority {
     }
 }
 
-fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
+pub(crate) fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
     if token.is_expired(now) {
         let ago = now.saturating_sub(token.expiry);
         return Err(format!("the token expired {ago} s ago (se={}, the hub's clock is {now})", token.expiry));

@@ -75,6 +75,9 @@ pub(crate) struct Record {
     pub(crate) edge: bool,
     /// `managedBy` of a module.
     pub(crate) managed_by: Option<String>,
+    /// `deviceScope`: of an Edge device its own, of another device its parent's.
+    pub(crate) scope: Option<String>,
+    pub(crate) parent_scopes: Vec<String>,
     /// Changes when an identity is deleted and made again.
     pub(crate) generation: String,
     /// Changes with every change of this record.
@@ -90,6 +93,8 @@ impl Record {
             status_changed: None,
             edge: false,
             managed_by: None,
+            scope: None,
+            parent_scopes: Vec::new(),
             generation: uuid::Uuid::new_v4().simple().to_string(),
             etag: fresh_etag(),
         }

@@ -16,6 +16,7 @@ use super::links::{Attached, Cause};
 use super::packet::{self, Unreadable};
 use super::turn::{Client, End};
 use crate::chain::Shown;
+use crate::dps::registrant;
 use crate::faults::{Armed, FaultKind};
 use crate::registry::Command;
 use crate::time::unix_now;
@@ -23,13 +24,13 @@ use crate::time::unix_now;
 /// What a TLS record holds at most.
 const READ_AHEAD: usize = 16 * 1024;
 /// What is reserved at a time; the payloads that were cut out of it keep it alive.
-pub(super) const READ_BUFFER: usize = 64 * 1024;
+pub(crate) const READ_BUFFER: usize = 64 * 1024;
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 /// D: the server's ceiling, 29 min 27 s, also where the client asked for no keep-alive.
 const MAX_SILENCE: Duration = Duration::from_secs(1767);
 /// How long the last bytes may take, and how long the peer has to read a refusal.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// What is known about the peer before CONNECT.
 #[derive(Debug)]
@@ -40,10 +41,10 @@ pub(crate) struct Peer {
 }
 
 /// A byte stream with what was read and not parsed, and what was not written yet.
-pub(super) struct Stream<S> {
-    pub(super) io: S,
-    pub(super) input: BytesMut,
-    pub(super) output: BytesMut,
+pub(crate) struct Stream<S> {
+    pub(crate) io: S,
+    pub(crate) input: BytesMut,
+    pub(crate) output: BytesMut,
 }
 
 /// Serves one client from CONNECT to the end of the stream.
@@ -53,7 +54,12 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
         let _ = timeout(LINGER, part(&mut stream)).await;
         return;
     };
-    let Welcome { identity, attached, keep_alive, until } = welcome;
+    let (identity, attached, keep_alive, until) = match welcome {
+        Welcome::Device { identity, attached, keep_alive, until } => (identity, attached, keep_alive, until),
+        Welcome::Registrant { client, keep_alive } => {
+            return registrant::serve(stream, client, silence(keep_alive), broker).await;
+        }
+    };
     let Attached { number, session_present, stamp, commands, ended } = attached;
     let client = Client { broker, identity, number, stamp, next_unlock: None, countdown: None };
     let (read, write) = tokio::io::split(stream.io);
@@ -64,16 +70,26 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
         input: stream.input,
         output: stream.output,
         unflushed: false,
-        silence: match keep_alive {
-            0 => MAX_SILENCE,
-            seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
-        },
+        silence: silence(keep_alive),
         last_heard: Instant::now(),
-        expires: until
-            .map(|until| Instant::now() + Duration::from_secs((until + 1).saturating_sub(unix_now()))),
+        expires: end_of(until),
         disruption: Disruption::default(),
     };
     connection.run(session_present, commands, ended).await;
+}
+
+/// When a token that holds until then (seconds since 1970) is over; never where that is too far away.
+pub(crate) fn end_of(until: Option<u64>) -> Option<Instant> {
+    let left = until?.saturating_sub(unix_now()).saturating_add(1);
+    Instant::now().checked_add(Duration::from_secs(left))
+}
+
+/// How long a client with this keep-alive may say nothing.
+fn silence(keep_alive: u16) -> Duration {
+    match keep_alive {
+        0 => MAX_SILENCE,
+        seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
+    }
 }
 
 /// Writes what is left and closes; waits for the peer's end, because closing a socket with unread

@@ -63,7 +63,7 @@ pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
 }
 
 /// `YYYY-MM-DD`, with or without `-preview`.
-fn is_api_version(text: &str) -> bool {
+pub(crate) fn is_api_version(text: &str) -> bool {
     let date = text.strip_suffix("-preview").unwrap_or(text).as_bytes();
     date.len() == 10
         && date.iter().enumerate().all(

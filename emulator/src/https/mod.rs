@@ -28,6 +28,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))
+        .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .with_state(broker)
 }

@@ -58,7 +58,7 @@ pub(super) async fn elsewhere(
     if headers.contains_key(header::SEC_WEBSOCKET_KEY) {
         return Err(refuse(&broker, &format!("the path is {} and not {PATH}", uri.path())));
     }
-    Err(HubError::new(404_000, "NotFound", format!("there is nothing at {}", uri.path())))
+    Err(HubError::new(404_000, "GenericNotFound", format!("there is nothing at {}", uri.path())))
 }
 
 fn refuse(broker: &Broker, rule: &str) -> HubError {
