@@ -87,8 +87,16 @@ def test_registering_again_is_the_same_device(hub: Hub, clients: Clients) -> Non
 
 def test_a_wrong_key(hub: Hub, clients: Clients) -> None:
     assert hub.dps is not None
-    with pytest.raises(exceptions.CredentialError):
+    with pytest.raises(exceptions.ClientError) as caught:
         by_key(hub, clients, "gauge-1", hub.dps.key("gauge-1", group="gauges")).do("register")
+    assert isinstance(caught.value.__cause__, exceptions.ServiceError)
+    assert "401" in str(caught.value.__cause__)
+
+
+def test_nobody_enrolled_it(hub: Hub, clients: Clients) -> None:
+    assert hub.dps is not None
+    with pytest.raises(exceptions.ClientError):
+        by_key(hub, clients, "stranger", hub.dps.key("gauge-1")).do("register")
 
 
 def test_a_certificate(start: StartHub, clients: Clients, tmp_path: Path) -> None:
