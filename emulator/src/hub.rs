@@ -20,6 +20,7 @@ use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::routing::Routing;
+use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -85,6 +86,9 @@ impl Hub {
         let roots =
             Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
         let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
+        for (number, fault) in (1..).zip(&options.faults) {
+            fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
+        }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
@@ -102,6 +106,7 @@ impl Hub {
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
+        scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
             broker,
             name: options.name,
@@ -115,6 +120,11 @@ impl Hub {
             _scratch: scratch,
         };
         Ok((hub, subscribed))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broker_of_tests(&self) -> Arc<Broker> {
+        self.broker.clone()
     }
 
     /// The host name of the connection strings.

@@ -14,6 +14,7 @@ mod handshake;
 mod inputs;
 mod lifecycle;
 mod links;
+pub(crate) mod mailbox;
 mod messages;
 mod methods;
 mod notices;
@@ -21,6 +22,9 @@ pub(crate) mod packet;
 mod properties;
 mod provision;
 pub(crate) mod rules;
+#[cfg(test)]
+mod storm_tests;
+pub(crate) mod traffic;
 mod turn;
 
 use std::sync::atomic::AtomicU64;

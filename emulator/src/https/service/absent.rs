@@ -25,9 +25,6 @@ pub(super) fn router() -> Router<Arc<Broker>> {
 }
 
 async fn not_implemented(uri: Uri) -> HubError {
-    let text = format!(
-        "the local hub has no configurations, jobs or file notifications: {}",
-        uri.path()
-    );
+    let text = format!("the local hub has no configurations, jobs or file notifications: {}", uri.path());
     HubError::new(501_000, "NotImplemented", text)
 }
