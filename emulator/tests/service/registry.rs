@@ -160,10 +160,14 @@ fn scopes_make_parents_and_children() {
     assert_eq!((&edge["deviceScope"], &edge["capabilities"]["iotEdge"]), (&json!(scope), &json!(true)));
     let leaf = put(&hub, "/devices/leaf", &json!({"deviceScope": scope})).json();
     assert_eq!((&leaf["deviceScope"], &leaf["parentScopes"]), (&json!(scope), &json!([scope])));
-    let inner = json!({"capabilities": {"iotEdge": true}, "parentScopes": [scope]});
+    let inner = json!({"capabilities": {"iotEdge": true}, "deviceScope": scope, "parentScopes": [scope]});
     let inner = put(&hub, "/devices/inner", &inner).json();
     assert_ne!(inner["deviceScope"], json!(scope));
     assert_eq!(inner["parentScopes"], json!([scope]));
+    let grown = json!({"capabilities": {"iotEdge": true}, "deviceScope": scope}).to_string();
+    let grown = authorized(&hub, "PUT /devices/leaf", &["If-Match: *"], &grown).json();
+    assert_eq!(grown["deviceScope"].as_str().unwrap().split('-').nth(3), Some("edge://leaf"), "{grown}");
+    authorized(&hub, "PUT /devices/leaf", &["If-Match: *"], &json!({"deviceScope": scope}).to_string());
     let twin = authorized(&hub, "GET /twins/leaf", &[], "").json();
     assert_eq!((&twin["deviceScope"], &twin["parentScopes"]), (&json!(scope), &json!([scope])));
 }

@@ -117,8 +117,8 @@ impl Given {
         let parents = self.parent_scopes.clone().unwrap_or_default();
         if record.edge {
             // An Edge device has a scope of its own for as long as it lives.
-            let own = || format!("ms-azure-iot-edge://{}-{}", identity.device_id(), record.generation);
-            record.scope = Some(record.scope.take().unwrap_or_else(own));
+            record.scope =
+                Some(format!("ms-azure-iot-edge://{}-{}", identity.device_id(), record.generation));
             record.parent_scopes = parents;
         } else {
             // Another device's scope is its parent's.

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::refusal::in_form;
 use crate::identity::Identity;
 
 type Shared = State<Arc<Broker>>;
@@ -40,6 +41,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .layer(middleware::from_fn(version::require))
         // Not IoT Hub's own, and called by hand.
         .merge(messages::router())
+        .layer(middleware::map_response(in_form))
 }
 
 /// The device or module that a path names.
