@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
+use crate::routing::{EndpointOptions, RouteOptions};
 use crate::scenario::TimedFault;
 use crate::setup;
 use crate::toml_file::File;
@@ -29,6 +30,11 @@ struct Config {
     devices: Vec<Spanned<Device>>,
     #[serde(default)]
     module_routes: Vec<Spanned<ModuleRoute>>,
+    #[serde(default)]
+    endpoints: Vec<EndpointOptions>,
+    #[serde(default)]
+    routes: Vec<RouteOptions>,
+    fallback_route: Option<bool>,
     #[serde(default)]
     faults: Vec<Spanned<TimedFault>>,
 }
@@ -104,6 +110,12 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
         let ModuleRoute { from, to } = file.checked(route, check)?;
         options.routes.push((from, to));
     }
+    set(&mut options.routing.fallback_route, config.fallback_route);
+    options.routing.routes.extend(config.routes);
+    options.routing.endpoints.extend(config.endpoints.into_iter().map(|mut endpoint| {
+        endpoint.file = endpoint.file.map(|path| file.resolve(path));
+        endpoint
+    }));
     for fault in config.faults {
         options.faults.push(file.checked(fault, TimedFault::check)?);
     }

@@ -29,6 +29,7 @@ fn every_option_is_read() {
         name = "hub.example"
         certs = "keys"
         events = "events.jsonl"
+        fallback-route = false
         x509-roots = ["root.pem", "/etc/root.pem"]
         [[devices]]
         id = "d"
@@ -51,6 +52,13 @@ fn every_option_is_read() {
         [[module-routes]]
         from = "d/m/out"
         to = "d/m/in"
+        [[endpoints]]
+        name = "storms"
+        file = "storms.jsonl"
+        [[routes]]
+        name = "storm"
+        condition = "level = 'storm'"
+        endpoint = "storms"
         [[faults]]
         name = "drop"
         "#,
@@ -63,6 +71,9 @@ fn every_option_is_read() {
     assert_eq!(options.x509_roots, [Pem::File(path("root.pem")), Pem::File("/etc/root.pem".into())]);
     assert_eq!(options.routes, [("d/m/out".to_owned(), "d/m/in".to_owned())]);
     assert_eq!(options.faults.len(), 1);
+    assert_eq!(options.routing.endpoints[0].file, Some(path("storms.jsonl")));
+    assert_eq!(options.routing.routes, [RouteOptions::new("storm", "level = 'storm'", "storms")]);
+    assert!(!options.routing.fallback_route);
 
     let ids: Vec<_> = options.identities.iter().map(|given| given.identity.to_string()).collect();
     assert_eq!(ids, ["d", "d/m", "x", "c"]);

@@ -19,6 +19,7 @@ use crate::events::EventBus;
 use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::routing::Routing;
 use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
@@ -90,7 +91,8 @@ impl Hub {
         }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, options.timing));
+        let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let broker = Arc::new(Broker::new(authority, registry, routes, routing, options.timing));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -273,5 +275,6 @@ impl Drop for Hub {
             let _ = thread.join();
         }
         self.broker.events.close();
+        self.broker.routing.close();
     }
 }

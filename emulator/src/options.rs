@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::identity::Identity;
+use crate::routing::RoutingOptions;
 use crate::scenario::TimedFault;
 
 /// How an identity proves itself.
@@ -143,6 +144,8 @@ pub struct Options {
     pub name: String,
     /// See [`Options::route`].
     pub routes: Vec<(String, String)>,
+    /// Which messages go where; all of them to the hub's own events by default.
+    pub routing: RoutingOptions,
     pub timing: Timing,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
@@ -161,6 +164,7 @@ impl Default for Options {
             certs: None,
             name: "localhost".to_owned(),
             routes: Vec::new(),
+            routing: RoutingOptions::default(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
             faults: Vec::new(),

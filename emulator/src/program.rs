@@ -1,13 +1,11 @@
 //! The program around a hub: its first line, its events, its end.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Read as _, Write};
+use std::io::{self, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::descriptors;
@@ -15,6 +13,7 @@ use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
 use crate::running::{Announced, Ready};
+use crate::writer::write_lines;
 
 /// What the program is started with.
 #[derive(Debug)]
@@ -77,6 +76,7 @@ fn failed(what: &str, error: io::Error) -> StartError {
 /// Runs a hub until a signal, or until the standard input ends.
 pub(crate) fn run(program: Program) -> Result<(), StartError> {
     let Program { options, events, exit_with_stdin, table } = program;
+    // Here alone: what is started by `run` has our limits, too, and asked for none.
     descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,29 +112,6 @@ fn announce(ready: &Ready) -> Result<(), StartError> {
     let line = ready.line()?;
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| failed("the standard output", e))
-}
-
-/// Writes from a thread of its own, so that a slow disk or reader never holds up the hub.
-fn write_lines(
-    sink: Box<dyn Write + Send>,
-    mut lines: UnboundedReceiver<Arc<str>>,
-) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("events".into()).spawn(move || {
-        let mut out = BufWriter::new(sink);
-        while let Some(line) = lines.blocking_recv() {
-            let mut write = |line: &str| writeln!(out, "{line}");
-            let mut written = write(&line);
-            while written.is_ok()
-                && let Ok(line) = lines.try_recv()
-            {
-                written = write(&line);
-            }
-            // Nobody reads any more: the hub goes on without.
-            if written.and_then(|()| out.flush()).is_err() {
-                return;
-            }
-        }
-    })
 }
 
 /// Fires when the standard input ends.

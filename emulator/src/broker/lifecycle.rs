@@ -27,7 +27,9 @@ impl Broker {
         if identity.module_id().is_some() && state.registry.get(&device).is_none() {
             return Err(HubError::not_found(&device));
         }
-        state.registry.insert(identity.clone(), Entry::new(record));
+        let entry = Entry::new(record);
+        self.notify_life("createDeviceIdentity", identity, &entry);
+        state.registry.insert(identity.clone(), entry);
         self.events.emit(Some(identity), || Event::Identity { change: "created" });
         Ok(())
     }
@@ -67,7 +69,9 @@ impl Broker {
         check_etag(etag, &entry.record.etag)?;
         for gone in with_modules(&state, identity) {
             self.end_link(&mut state, &gone, None, unknown(&gone));
-            state.registry.remove(&gone);
+            if let Some(entry) = state.registry.remove(&gone) {
+                self.notify_life("deleteDeviceIdentity", &gone, &entry);
+            }
             self.events.emit(Some(&gone), || Event::Identity { change: "deleted" });
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
-//! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D,
+//! `inputs` what modules send each other, `notices` the hub's own messages to routes, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -13,6 +13,7 @@ mod lifecycle;
 mod links;
 mod messages;
 mod methods;
+mod notices;
 mod packet;
 mod properties;
 pub(crate) mod rules;
@@ -27,12 +28,14 @@ use crate::faults::Waiting;
 use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
+use crate::routing::Routing;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
     pub(crate) timing: Timing,
+    pub(crate) routing: Routing,
     routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
@@ -46,11 +49,18 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(authority: Authority, registry: Registry, routes: Vec<Route>, timing: Timing) -> Self {
+    pub(crate) fn new(
+        authority: Authority,
+        registry: Registry,
+        routes: Vec<Route>,
+        routing: Routing,
+        timing: Timing,
+    ) -> Self {
         Self {
             authority,
             events: EventBus::default(),
             timing,
+            routing,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),

@@ -87,6 +87,7 @@ impl Broker {
         let mut state = self.state();
         let entry = state.registry.get_mut(identity).ok_or_else(|| HubError::not_found(identity))?;
         let version = entry.twin.report(&patch, &now_text()).map_err(HubError::argument)?;
+        self.notify_twin(identity, entry, false, None, Some(("reported", &patch)));
         self.events.emit(Some(identity), || Event::Twin {
             section: "reported",
             version,
@@ -125,8 +126,8 @@ impl Broker {
         check_etag(etag, &twin_etag(entry))?;
         // Both are tried on a copy, so that a refused half leaves the twin as it was.
         let mut twin = entry.twin.clone();
-        if let Some(tags) = tags {
-            twin.tag(&tags, replace).map_err(HubError::argument)?;
+        if let Some(tags) = &tags {
+            twin.tag(tags, replace).map_err(HubError::argument)?;
         }
         let desired = match desired {
             Some(desired) => Some(twin.desire(&desired, replace, &now_text()).map_err(HubError::argument)?),
@@ -134,6 +135,10 @@ impl Broker {
         };
         entry.twin = twin;
         let document = document(identity, entry);
+        let patch = desired.as_ref().map(|desired| ("desired", &desired.patch));
+        if tags.is_some() || patch.is_some() {
+            self.notify_twin(identity, entry, replace, tags.as_ref(), patch);
+        }
         if let Some(desired) = desired {
             let version = desired.version;
             let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
@@ -155,7 +160,7 @@ fn twin_etag(entry: &Entry) -> String {
     base64::engine::general_purpose::STANDARD.encode(entry.twin.version().to_be_bytes())
 }
 
-fn document(identity: &Identity, entry: &Entry) -> Value {
+pub(super) fn document(identity: &Identity, entry: &Entry) -> Value {
     let (authentication, thumbprints) = match &entry.record.credential {
         Credential::Keys(_) => ("sas", Vec::new()),
         Credential::Thumbprints(known) => ("selfSigned", known.clone()),

@@ -92,7 +92,8 @@ impl Client {
                         rules::set(&mut properties.application, name.into(), Some("true".into()));
                     }
                 }
-                self.broker.record(&self.identity, &self.stamp, publish.payload.clone(), properties);
+                let twin = || self.broker.twin(&self.identity).ok();
+                self.broker.record(&self.identity, &self.stamp, publish.payload.clone(), properties, &twin);
                 self.broker.route(&self.identity, bag, publish.payload);
             }
             Request::TwinGet { rid } => {
