@@ -4,12 +4,14 @@ use std::fmt;
 
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
+use serde::{Deserialize, Serialize};
 
 use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
 
 /// How a device or module proves who it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Credential {
     /// The primary and the secondary key; either may sign.
     Keys(Box<[NamedKey; 2]>),
@@ -20,7 +22,8 @@ pub(crate) enum Credential {
 }
 
 /// A key with the text that a connection string carries.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct NamedKey {
     pub(crate) base64: String,
     pub(crate) key: SharedAccessKey,
@@ -29,6 +32,20 @@ pub(crate) struct NamedKey {
 impl NamedKey {
     pub(crate) fn new(base64: &str) -> iothub_mqtt::Result<Self> {
         Ok(Self { base64: base64.to_owned(), key: SharedAccessKey::from_base64(base64)? })
+    }
+}
+
+impl TryFrom<String> for NamedKey {
+    type Error = iothub_mqtt::Error;
+
+    fn try_from(base64: String) -> iothub_mqtt::Result<Self> {
+        Self::new(&base64)
+    }
+}
+
+impl From<NamedKey> for String {
+    fn from(key: NamedKey) -> Self {
+        key.base64
     }
 }
 

@@ -24,6 +24,7 @@ struct Config {
     name: Option<String>,
     certs: Option<PathBuf>,
     events: Option<PathBuf>,
+    state: Option<PathBuf>,
     #[serde(default)]
     x509_roots: Vec<Pem>,
     #[serde(default)]
@@ -95,6 +96,9 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     set(&mut options.name, config.name);
     if let Some(certs) = config.certs {
         options.certs = Some(file.resolve(certs));
+    }
+    if let Some(state) = config.state {
+        options.state = Some(file.resolve(state));
     }
     options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| match pem {
         Pem::File(path) => Pem::File(file.resolve(path)),

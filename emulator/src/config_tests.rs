@@ -29,6 +29,7 @@ fn every_option_is_read() {
         name = "hub.example"
         certs = "keys"
         events = "events.jsonl"
+        state = "kept"
         fallback-route = false
         x509-roots = ["root.pem", "/etc/root.pem"]
         [[devices]]
@@ -68,6 +69,7 @@ fn every_option_is_read() {
     assert_eq!((options.host.as_str(), options.name.as_str()), ("127.0.0.9", "hub.example"));
     assert_eq!((options.mqtt_port, options.https_port), (1, 2));
     assert_eq!((options.certs, events), (Some(path("keys")), Some(path("events.jsonl"))));
+    assert_eq!(options.state, Some(path("kept")));
     assert_eq!(options.x509_roots, [Pem::File(path("root.pem")), Pem::File("/etc/root.pem".into())]);
     assert_eq!(options.routes, [("d/m/out".to_owned(), "d/m/in".to_owned())]);
     assert_eq!(options.faults.len(), 1);

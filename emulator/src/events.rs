@@ -67,6 +67,10 @@ pub(crate) enum Event {
         request: Value,
         response: Value,
     },
+    /// Something could not be written into the state directory.
+    NotKept {
+        reason: String,
+    },
     Subscribed {
         filters: Vec<(String, u8)>,
     },
@@ -93,6 +97,7 @@ impl Serialize for Stamped<'_> {
             Event::Queue { input: Some(_), .. } => "input",
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
             Event::Method { .. } => "method",
+            Event::NotKept { .. } => "state",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
         };
@@ -149,6 +154,7 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("request", request)?;
                 map.serialize_entry("response", response)?;
             }
+            Event::NotKept { reason } => map.serialize_entry("reason", reason)?,
             Event::Subscribed { filters } => {
                 map.serialize_entry("filters", &InOrder(filters))?;
             }

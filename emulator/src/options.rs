@@ -150,6 +150,9 @@ pub struct Options {
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
+    /// A directory in which devices, modules, twins, queued messages and sessions are kept for the
+    /// next start, with keys and bodies; what was kept of an identity wins over `identities`.
+    pub state: Option<PathBuf>,
     /// Faults that come by themselves, at their times after the start.
     pub faults: Vec<TimedFault>,
 }
@@ -167,6 +170,7 @@ impl Default for Options {
             routing: RoutingOptions::default(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
+            state: None,
             faults: Vec::new(),
         }
     }

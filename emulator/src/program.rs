@@ -59,13 +59,14 @@ impl Session {
     }
 
     /// Stops the hub. Everything that happened is written when this returns.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(self) -> Result<(), StartError> {
         let Self { _announced, hub, writer } = self;
         drop(_announced);
-        drop(hub);
+        let kept = hub.stop();
         if let Some(writer) = writer {
             let _ = writer.join();
         }
+        kept.map_err(|why| StartError::new(format!("--state: the last changes are lost: {why}")))
     }
 }
 
@@ -103,8 +104,7 @@ pub(crate) fn run(program: Program) -> Result<(), StartError> {
             _ = stdin_end, if exit_with_stdin => {}
         }
     });
-    session.finish();
-    Ok(())
+    session.finish()
 }
 
 /// Writes the first line.
