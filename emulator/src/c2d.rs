@@ -129,7 +129,7 @@ impl CloudMessage {
         let message_id = self.id();
         let topic = checked_topic(self.topic(device, &message_id))?;
         let expires = self.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
-        Ok(Queued { message_id: Some(message_id), input: None, topic, body: self.body, expires })
+        Ok(Queued { message_id: Some(message_id), input: None, topic, body: self.body, expires, wish: None })
     }
 
     /// What no receiver could read is refused.

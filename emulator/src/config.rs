@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
@@ -36,6 +37,7 @@ struct Config {
     #[serde(default)]
     routes: Vec<RouteOptions>,
     fallback_route: Option<bool>,
+    dps: Option<DpsOptions>,
     #[serde(default)]
     faults: Vec<Spanned<TimedFault>>,
 }
@@ -100,10 +102,7 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     if let Some(state) = config.state {
         options.state = Some(file.resolve(state));
     }
-    options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| match pem {
-        Pem::File(path) => Pem::File(file.resolve(path)),
-        text @ Pem::Text(_) => text,
-    }));
+    options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| file.resolve_pem(pem)));
     let mut known = BTreeSet::new();
     for device in config.devices {
         identities(&file, device, None, &mut known, &mut options.identities)?;
@@ -120,6 +119,12 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
         endpoint.file = endpoint.file.map(|path| file.resolve(path));
         endpoint
     }));
+    if let Some(mut dps) = config.dps {
+        for root in dps.groups.iter_mut().flat_map(|group| &mut group.roots) {
+            *root = file.resolve_pem(root.clone());
+        }
+        options.dps = dps;
+    }
     for fault in config.faults {
         options.faults.push(file.checked(fault, TimedFault::check)?);
     }

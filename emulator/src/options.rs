@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
 use crate::scenario::TimedFault;
@@ -153,6 +154,7 @@ pub struct Options {
     /// A directory in which devices, modules, twins, queued messages and sessions are kept for the
     /// next start, with keys and bodies; what was kept of an identity wins over `identities`.
     pub state: Option<PathBuf>,
+    pub dps: DpsOptions,
     /// Faults that come by themselves, at their times after the start.
     pub faults: Vec<TimedFault>,
 }
@@ -171,6 +173,7 @@ impl Default for Options {
             timing: Timing::default(),
             x509_roots: Vec::new(),
             state: None,
+            dps: DpsOptions::default(),
             faults: Vec::new(),
         }
     }

@@ -86,16 +86,39 @@ pub(crate) struct Twin {
     desired: Section,
     reported: Section,
     tags: Object,
+    /// Counts every change.
     version: u64,
+    /// Counts the changes of back-ends, which the etag is about.
+    changes: u64,
 }
 
 impl Twin {
     pub(crate) fn new(now: &str) -> Self {
-        Self { desired: Section::new(now), reported: Section::new(now), tags: Object::new(), version: 1 }
+        Self {
+            desired: Section::new(now),
+            reported: Section::new(now),
+            tags: Object::new(),
+            version: 2,
+            changes: 1,
+        }
+    }
+
+    /// As a provisioning service makes it: the versions count from what is there at first.
+    pub(crate) fn initial(tags: &Object, desired: &Object, now: &str) -> Result<Self, String> {
+        let mut twin = Self::new(now);
+        twin.desire(desired, false, now)?;
+        twin.tag(tags, false)?;
+        twin.desired.version = 1;
+        twin.version = 1;
+        Ok(twin)
     }
 
     pub(crate) fn version(&self) -> u64 {
         self.version
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(crate) fn tags(&self) -> &Object {
@@ -130,6 +153,7 @@ impl Twin {
             false => self.desired.apply(&patch, now)?,
         };
         self.version += 1;
+        self.changes += 1;
         Ok(Desired { patch, version })
     }
 
@@ -143,6 +167,7 @@ impl Twin {
         }
         self.tags = tags;
         self.version += 1;
+        self.changes += 1;
         Ok(())
     }
 }

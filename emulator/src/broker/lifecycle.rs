@@ -1,5 +1,7 @@
 //! Devices and modules are registered, changed and deleted while the hub runs.
 
+use std::ops::ControlFlow;
+
 use super::links::{disabled, unknown};
 use super::{Broker, State};
 use crate::error::HubError;
@@ -7,10 +9,40 @@ use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Entry, Record, fresh_etag};
 use crate::time::now_text;
+use crate::twins::Twin;
+
+/// Of one device.
+const MAX_MODULES: usize = 50;
 
 impl Broker {
+    /// Reads what the hub keeps for `identity`.
+    pub(crate) fn look<T>(&self, identity: &Identity, read: impl FnOnce(&Entry) -> T) -> Result<T, HubError> {
+        let state = self.state();
+        state.registry.get(identity).map(read).ok_or_else(|| HubError::not_found(identity))
+    }
+
+    /// Reads what the hub keeps for each identity, in order, as long as `read` wants more.
+    pub(crate) fn survey(&self, mut read: impl FnMut(&Identity, &Entry) -> ControlFlow<()>) {
+        let state = self.state();
+        let identities = state.registry.identities();
+        // How far it got is the reader's own business.
+        let _ = identities.iter().try_for_each(|identity| match state.registry.get(identity) {
+            Some(entry) => read(identity, entry),
+            None => ControlFlow::Continue(()),
+        });
+    }
+
     /// Registers `identity` with an empty twin.
     pub(crate) fn create(&self, identity: &Identity, record: Record) -> Result<(), HubError> {
+        self.create_with(identity, record, Twin::new(&now_text()))
+    }
+
+    pub(crate) fn create_with(
+        &self,
+        identity: &Identity,
+        record: Record,
+        twin: Twin,
+    ) -> Result<(), HubError> {
         if !identity.is_valid() {
             return Err(HubError::argument(format!("'{identity}' is no valid id")));
         }
@@ -27,7 +59,12 @@ impl Broker {
         if identity.module_id().is_some() && state.registry.get(&device).is_none() {
             return Err(HubError::not_found(&device));
         }
-        let entry = Entry::new(record);
+        if identity.module_id().is_some() && state.registry.modules(identity.device_id()).len() >= MAX_MODULES
+        {
+            let text = format!("{device} has {MAX_MODULES} modules");
+            return Err(HubError::new(413_003, "TooManyModulesOnDevice", text));
+        }
+        let entry = Entry { twin, ..Entry::new(record) };
         self.notify_life("createDeviceIdentity", identity, &entry);
         state.registry.insert(identity.clone(), entry);
         self.events.emit(Some(identity), || Event::Identity { change: "created" });
@@ -67,6 +104,9 @@ impl Broker {
         let mut state = self.state();
         let entry = state.registry.get(identity).ok_or_else(|| HubError::not_found(identity))?;
         check_etag(etag, &entry.record.etag)?;
+        if identity.module_id().is_none() {
+            self.feedback().forget(identity.device_id());
+        }
         for gone in with_modules(&state, identity) {
             self.end_link(&mut state, &gone, None, unknown(&gone));
             if let Some(entry) = state.registry.remove(&gone) {
@@ -93,6 +133,6 @@ pub(super) fn check_etag(wanted: Option<&str>, current: &str) -> Result<(), HubE
     match wanted.map(|etag| etag.trim_matches('"')) {
         None | Some("*") => Ok(()),
         Some(etag) if etag == current => Ok(()),
-        Some(_) => Err(HubError::new(412_002, "PreconditionFailed", format!("the etag is {current}"))),
+        Some(_) => Err(HubError::new(412_001, "PreconditionFailed", format!("the etag is {current}"))),
     }
 }

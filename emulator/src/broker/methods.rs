@@ -17,6 +17,8 @@ use crate::identity::Identity;
 use crate::registry::Command;
 
 const MAX_PAYLOAD: usize = 128 * 1024;
+/// Of one device or module. IoT Hub has such a limit and does not say which.
+const MAX_IN_FLIGHT: usize = 100;
 
 #[derive(Debug)]
 struct Call {
@@ -30,6 +32,18 @@ pub(super) struct Calls {
     waiting: Mutex<HashMap<String, Call>>,
     /// Somebody connected or subscribed.
     pub(super) arrivals: Notify,
+}
+
+impl Calls {
+    fn add(&self, rid: &str, call: Call) -> Result<(), HubError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.values().filter(|other| other.callee == call.callee).count() >= MAX_IN_FLIGHT {
+            let text = format!("{} has {MAX_IN_FLIGHT} methods to answer", call.callee);
+            return Err(HubError::new(403_800, "DeviceMaximumInflightMethodExceeded", text));
+        }
+        waiting.insert(rid.to_owned(), call);
+        Ok(())
+    }
 }
 
 /// Forgets a call however it ends.
@@ -65,11 +79,7 @@ impl Broker {
 
         let rid = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
-        self.methods
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(rid.clone(), Call { callee: identity.clone(), answer: sender });
+        self.methods.add(&rid, Call { callee: identity.clone(), answer: sender })?;
         let _forget = Forget(&self.methods, &rid);
         let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
         let command = Command::Publish { subject: Subject::Methods, topic, body };
