@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::auth::{Authority, Credential};
+use crate::auth::Authority;
 use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
@@ -166,23 +166,7 @@ impl Hub {
 
     /// The connection string of `device` or `device/module`; `None` where it is not registered.
     pub fn connection_string(&self, id: &str) -> Option<String> {
-        let identity = Identity::parse(id);
-        let state = self.broker.state();
-        let entry = state.registry.get(&identity)?;
-        let mut text = format!("HostName={};DeviceId={}", self.name, identity.device_id());
-        if let Some(module) = identity.module_id() {
-            text.push_str(";ModuleId=");
-            text.push_str(module);
-        }
-        match &entry.record.credential {
-            Credential::Keys(keys) => {
-                text.push_str(";SharedAccessKey=");
-                text.push_str(&keys[0].base64);
-            }
-            Credential::Thumbprints(_) | Credential::Authority => text.push_str(";x509=true"),
-            Credential::None => {}
-        }
-        Some(text)
+        self.broker.connection_string(&Identity::parse(id))
     }
 
     /// The connection string of the policy `iothubowner`, for back-ends.

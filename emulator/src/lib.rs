@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod faults;
 mod feedback;
+mod history;
 mod https;
 mod hub;
 mod identity;

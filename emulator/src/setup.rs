@@ -143,9 +143,7 @@ pub(crate) fn check(given: &IdentityOptions) -> Result<(), String> {
         }
         _ if given.secondary_key.is_some() => return Err("a secondary key goes with a key".into()),
         CredentialOptions::Thumbprints(thumbprints) => {
-            let good =
-                |text: &String| matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
-            if thumbprints.is_empty() || !thumbprints.iter().all(good) {
+            if thumbprints.is_empty() || !thumbprints.iter().all(|text| is_thumbprint(text)) {
                 return Err("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits".into());
             }
         }

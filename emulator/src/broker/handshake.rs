@@ -69,12 +69,13 @@ impl Refusal {
         Self { return_code, ..Self::silent(cause) }
     }
 
-    fn event(self) -> Event {
-        let Self { registration, cause: Cause { code, reason }, return_code, .. } = self;
-        match registration {
-            None => Event::Refused { code, reason, return_code },
-            Some(registration) => Event::NotProvisioned { registration, code, reason, return_code },
-        }
+    fn tell(self, broker: &Broker) {
+        let Self { identity, registration, cause, return_code } = self;
+        let Some(registration) = registration else {
+            return broker.refused(identity.as_ref(), cause, return_code);
+        };
+        let Cause { code, reason } = cause;
+        broker.events.emit(None, || Event::NotProvisioned { registration, code, reason, return_code });
     }
 }
 
@@ -114,8 +115,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
-            let identity = refusal.identity.clone();
-            broker.events.emit(identity.as_ref(), || refusal.event());
+            refusal.tell(broker);
             None
         }
     }
@@ -162,9 +162,9 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
-    let whom = registration.is_none().then_some(&identity);
     let silent = Refusal::silent(Cause::new("fault", "not answered on demand"));
-    broker.events.emit(whom, || Refusal { registration: registration.clone(), ..silent }.event());
+    let identity = registration.is_none().then_some(identity);
+    Refusal { identity, registration, ..silent }.tell(broker);
     let closed = async {
         // What the client sends ahead is kept for afterwards, and not more than this.
         while stream.input.len() < KEPT_AHEAD {
