@@ -162,9 +162,9 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
+    let whom = registration.is_none().then_some(identity);
     let silent = Refusal::silent(Cause::new("fault", "not answered on demand"));
-    let identity = registration.is_none().then_some(identity);
-    Refusal { identity, registration, ..silent }.tell(broker);
+    Refusal { identity: whom, registration, ..silent }.tell(broker);
     let closed = async {
         // What the client sends ahead is kept for afterwards, and not more than this.
         while stream.input.len() < KEPT_AHEAD {

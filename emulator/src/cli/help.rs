@@ -26,8 +26,8 @@ and to everybody who reaches the port, but not to other web sites
   GET, DELETE /emulator/faults    the faults that there are and that wait; forgets those
   POST /emulator/faults           {\"fault\":NAME,\"device\":ID,\"count\":N,\"for_ms\":T,
                                   \"after_messages\":K,\"code\":C} as application/json; all but
-                                  the name may be left out; ID may be DEV/MOD, a registration
-                                  of the provisioning service, or *
+                                  the name may be left out; ID may be DEV/MOD,
+                                  a registration or *
 
 Faults
   drop, expire, take_over         the connection is closed; drop with after_messages at the
