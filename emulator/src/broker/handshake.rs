@@ -162,7 +162,7 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
-    let whom = registration.is_none().then(|| identity.clone());
+    let whom = registration.is_none().then_some(identity);
     let silent = Refusal::silent(Cause::new("fault", "not answered on demand"));
     Refusal { identity: whom, registration, ..silent }.tell(broker);
     let closed = async {
