@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use iothub_mqtt::hub::percent;
-use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
+use iothub_mqtt::hub::sas::{self, CLOCK_SKEW, SasToken, SharedAccessKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::chain::{Roots, Shown};
@@ -115,6 +115,17 @@ pub(crate) struct Granted {
 }
 
 impl Authority {
+    /// The host name of connection strings.
+    pub(crate) fn name(&self) -> &str {
+        self.hosts.first().map_or("localhost", String::as_str)
+    }
+
+    /// A token that may do everything until `expiry` (seconds since 1970).
+    pub(crate) fn owner_token(&self, expiry: u64) -> Option<String> {
+        let owner = self.policies.iter().find(|policy| policy.name == "iothubowner")?;
+        Some(sas::token(&sas::encode_resource(self.name()), &owner.key.key, expiry, Some(owner.name)))
+    }
+
     pub(crate) fn is_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }
@@ -254,7 +265,7 @@ impl Authority {
     }
 }
 
-fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
+pub(crate) fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
     if token.is_expired(now) {
         let ago = now.saturating_sub(token.expiry);
         return Err(format!("the token expired {ago} s ago (se={}, the hub's clock is {now})", token.expiry));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::auth::{Authority, Credential, NamedKey};
-use crate::broker::Broker;
+use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
 use crate::chain::Roots;
@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::options::Options;
 use crate::registry::Record;
 use crate::routing::Routing;
+use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -86,10 +87,15 @@ impl Hub {
         let roots =
             Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
         let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
+        for (number, fault) in (1..).zip(&options.faults) {
+            fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
+        }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, routing, options.timing));
+        let dps = setup::dps(&options, &store)?;
+        let timing = options.timing;
+        let broker = Arc::new(Broker::new(Parts { authority, registry, routes, routing, dps, timing }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -101,6 +107,7 @@ impl Hub {
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
+        scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
             broker,
             name: options.name,
@@ -114,6 +121,11 @@ impl Hub {
             _scratch: scratch,
         };
         Ok((hub, subscribed))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broker_of_tests(&self) -> Arc<Broker> {
+        self.broker.clone()
     }
 
     /// The host name of the connection strings.
@@ -155,29 +167,33 @@ impl Hub {
 
     /// The connection string of `device` or `device/module`; `None` where it is not registered.
     pub fn connection_string(&self, id: &str) -> Option<String> {
-        let identity = Identity::parse(id);
-        let state = self.broker.state();
-        let entry = state.registry.get(&identity)?;
-        let mut text = format!("HostName={};DeviceId={}", self.name, identity.device_id());
-        if let Some(module) = identity.module_id() {
-            text.push_str(";ModuleId=");
-            text.push_str(module);
-        }
-        match &entry.record.credential {
-            Credential::Keys(keys) => {
-                text.push_str(";SharedAccessKey=");
-                text.push_str(&keys[0].base64);
-            }
-            Credential::Thumbprints(_) | Credential::Authority => text.push_str(";x509=true"),
-            Credential::None => {}
-        }
-        Some(text)
+        self.broker.connection_string(&Identity::parse(id))
     }
 
     /// The connection string of the policy `iothubowner`, for back-ends.
     pub fn service_connection_string(&self) -> String {
         let key = self.policy_key("iothubowner").unwrap_or_default();
         format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
+    }
+
+    /// The id scope of the provisioning service, which listens where the hub does.
+    pub fn id_scope(&self) -> &str {
+        self.broker.dps.id_scope()
+    }
+
+    /// The primary key of an individual enrollment; `None` where there is none with a key.
+    pub fn enrollment_key(&self, registration: &str) -> Option<&str> {
+        self.broker.dps.enrollment_key(registration)
+    }
+
+    /// The primary key of an enrollment group, or with a registration id that of one of its devices;
+    /// `None` where there is no such group with keys.
+    pub fn group_key(&self, name: &str, registration: Option<&str>) -> Option<String> {
+        self.broker.dps.group_key(name, registration)
+    }
+
+    pub(crate) fn provisioning(&self) -> crate::dps::Summary {
+        self.broker.dps.summary()
     }
 
     /// The key in base64 of a shared access policy: `iothubowner`, `service`, `device`,

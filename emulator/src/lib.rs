@@ -6,15 +6,22 @@
 mod auth;
 mod broker;
 mod c2d;
+#[cfg(test)]
+#[path = "../tests/support/certificates.rs"]
+mod certificates;
 mod certs;
 mod chain;
 mod child;
 pub mod cli;
+mod config;
 mod descriptors;
+mod digital_twin;
+mod dps;
 mod error;
 mod events;
 mod faults;
 mod feedback;
+mod history;
 mod https;
 mod hub;
 mod identity;
@@ -26,18 +33,22 @@ mod queue;
 mod registry;
 mod routing;
 mod running;
+mod scenario;
 mod scratch;
 mod server;
 mod setup;
 mod time;
 mod tls;
+mod toml_file;
 mod twins;
 mod writer;
 
 pub use c2d::CloudMessage;
+pub use dps::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
 pub use error::{HubError, StartError};
 pub use faults::Fault;
 pub use hub::Hub;
 pub use identity::Identity;
 pub use options::{CredentialOptions, IdentityOptions, Options, Pem, Timing};
 pub use routing::{EndpointOptions, MessageSource, RouteOptions, RoutingOptions};
+pub use scenario::TimedFault;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::certs;
+use crate::dps::Summary;
 use crate::error::StartError;
 use crate::hub::Hub;
 
@@ -23,6 +24,7 @@ pub(crate) struct Ready {
     pub(crate) ca: PathBuf,
     pub(crate) service_connection_string: String,
     pub(crate) devices: Vec<Device>,
+    pub(crate) dps: Summary,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,11 +47,30 @@ impl Ready {
             ca: hub.ca_path().to_owned(),
             service_connection_string: hub.service_connection_string(),
             devices: devices.collect(),
+            dps: hub.provisioning(),
         }
     }
 
     pub(crate) fn line(&self) -> Result<String, StartError> {
         serde_json::to_string(self).map_err(|e| StartError::new(format!("the first line: {e}")))
+    }
+
+    /// The same for people.
+    pub(crate) fn table(&self) -> String {
+        let listening = [("MQTT", self.mqtt_port), ("HTTPS", self.https_port)].map(|(what, port)| {
+            let host = self.reachable_host();
+            (what, if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+        });
+        let mut rows: Vec<(&str, String)> = listening.into();
+        rows.push(("trust", self.ca.display().to_string()));
+        rows.push(("back-ends", self.service_connection_string.clone()));
+        rows.extend(
+            self.devices
+                .iter()
+                .map(|device| (device.id.as_str(), device.connection_string.clone().unwrap_or_default())),
+        );
+        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
     }
 
     /// Where a client of this machine connects to.
