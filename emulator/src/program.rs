@@ -36,7 +36,6 @@ pub(crate) struct Session {
 impl Session {
     /// Starts the hub; its events go to `events`, of which `-` is the standard output.
     pub(crate) fn start(options: Options, events: Option<&Path>) -> Result<(Self, Ready), StartError> {
-        descriptors::raise_limit();
         // Opened before anything listens: a wrong path is an error at once.
         let sink: Option<Box<dyn Write + Send>> = match events {
             None => None,
@@ -75,6 +74,8 @@ fn failed(what: &str, error: io::Error) -> StartError {
 /// Runs a hub until a signal, or until the standard input ends.
 pub(crate) fn run(program: Program) -> Result<(), StartError> {
     let Program { options, events, exit_with_stdin } = program;
+    // Not for `run`, whose command would inherit it.
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
