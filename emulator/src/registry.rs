@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::auth::Credential;
 use crate::broker::mailbox::Mailbox;
 use crate::broker::rules::Subject;
@@ -26,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) last_activity: Option<String>,
     /// When it connected or disconnected last.
     pub(crate) connection_changed: Option<String>,
+    /// Why it was refused or cut last.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Entry {
@@ -39,6 +43,7 @@ impl Entry {
             model_id: None,
             last_activity: None,
             connection_changed: None,
+            trouble: None,
         }
     }
 
@@ -59,6 +64,16 @@ impl Entry {
         self.link.as_ref()?;
         self.session.granted(subject)
     }
+}
+
+/// How a connection ended, or was none.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Trouble {
+    /// `refused` or `disconnected`.
+    pub(crate) event: &'static str,
+    pub(crate) time: String,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
 }
 
 /// What a back-end registers.
@@ -137,6 +152,7 @@ pub(crate) struct Link {
     pub(crate) will: Option<Will>,
     pub(crate) stamp: Stamp,
     pub(crate) clean_session: bool,
+    pub(crate) protocol: &'static str,
 }
 
 /// What a live connection is asked to do.

@@ -92,7 +92,9 @@ fn answers_come_at_the_granted_qos_and_only_to_subscribers() {
         if answered == QoS::AtLeastOnce {
             client.acknowledge(publish.pkid);
         }
-        client.send(&Packet::Unsubscribe(rumqttc::mqttbytes::v4::Unsubscribe::new(FILTER)));
+        let mut unsubscribe = rumqttc::mqttbytes::v4::Unsubscribe::new(FILTER);
+        unsubscribe.pkid = 2;
+        client.send(&Packet::Unsubscribe(unsubscribe));
         assert!(matches!(client.receive(), Some(Packet::UnsubAck(_))));
         client.publish(REGISTER, 3, "");
         client.expect_puback(3);
@@ -230,6 +232,12 @@ fn faults_reach_the_service() {
     assert_eq!(events.find("refused", |e| e["code"] == "fault")["registration"], "s");
     assert_eq!(return_code(&hub, Tls::default(), dps_connect(&hub, "s", &token)), 0);
     assert!(hub.fault(&Fault::new("throttle", "nobody")).is_err());
+
+    hub.fault(&Fault::new("mute", "s")).unwrap();
+    let mut unheard = Client::open(&hub, Tls::default());
+    unheard.send(&Packet::Connect(dps_connect(&hub, "s", &token)));
+    let refused = events.find("refused", |e| e["reason"] == "not answered on demand");
+    assert_eq!((&refused["registration"], &refused["return_code"]), (&json!("s"), &Value::Null));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::auth::Granted;
 use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
-use crate::registry::{Command, Link, Session, Stamp, Subscription, Will};
+use crate::registry::{Command, Link, Session, Stamp, Subscription, Trouble, Will};
 use crate::time::now_text;
 
 /// D limits a client to five topic filters.
@@ -103,6 +103,7 @@ impl Broker {
             will: arrival.will,
             stamp: stamp.clone(),
             clean_session: arrival.clean_session,
+            protocol: arrival.protocol,
         });
         self.notify_link("deviceConnected", identity, entry);
         self.methods.arrivals.notify_waiters();
@@ -137,7 +138,9 @@ impl Broker {
         };
         let now = now_text();
         entry.connection_changed = Some(now.clone());
-        entry.last_activity = Some(now);
+        entry.last_activity = Some(now.clone());
+        let Cause { code, reason } = cause;
+        entry.trouble = Some(Trouble { event: "disconnected", time: now, code, reason: reason.clone() });
         if link.clean_session {
             entry.session = Session::default();
             entry.queue.unlock_all();
@@ -148,7 +151,7 @@ impl Broker {
             self.record(identity, &link.stamp, will.body, will.properties, &twin);
         }
         self.notify_link("deviceDisconnected", identity, entry);
-        self.events.emit(Some(identity), || Event::Disconnected { code: cause.code, reason: cause.reason });
+        self.events.emit(Some(identity), || Event::Disconnected { code, reason });
     }
 
     /// Adds subscriptions; the granted QoS of each, or why the connection is closed.

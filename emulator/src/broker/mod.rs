@@ -3,7 +3,8 @@
 //! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
 //! connects and disconnects, `messages` carries telemetry and C2D, `feedback` says what became of C2D,
 //! `inputs` what modules send each other, `notices` the hub's own messages to routes, `properties` twins,
-//! `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is the one that owns a
+//! socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -18,6 +19,7 @@ pub(crate) mod mailbox;
 mod messages;
 mod methods;
 mod notices;
+mod overview;
 pub(crate) mod packet;
 mod properties;
 mod provision;
@@ -28,13 +30,14 @@ pub(crate) mod traffic;
 mod turn;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Authority;
 use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::feedback::Feedback;
+use crate::files::Files;
 use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
@@ -43,8 +46,9 @@ use crate::routing::Routing;
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
-    pub(crate) events: EventBus,
+    pub(crate) events: Arc<EventBus>,
     pub(crate) timing: Timing,
+    pub(crate) files: Files,
     pub(crate) routing: Routing,
     pub(crate) dps: Dps,
     routes: Vec<Route>,
@@ -61,6 +65,7 @@ pub(crate) struct Parts {
     /// Between the modules of a device.
     pub(crate) routes: Vec<Route>,
     pub(crate) routing: Routing,
+    pub(crate) files: Files,
     pub(crate) dps: Dps,
     pub(crate) timing: Timing,
 }
@@ -73,11 +78,12 @@ pub(crate) struct State {
 
 impl Broker {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { authority, registry, routes, routing, dps, timing } = parts;
+        let Parts { authority, registry, routes, routing, files, dps, timing } = parts;
         Self {
             authority,
-            events: EventBus::default(),
+            events: Arc::default(),
             timing,
+            files,
             routing,
             dps,
             routes,

@@ -1,19 +1,24 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
+mod blobs;
 mod edge;
 mod emulator;
 mod endpoints;
+mod files;
+mod guard;
+mod page;
 mod patience;
 mod refusal;
 mod service;
+mod stream;
 mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::middleware::map_request;
-use axum::routing::{get, post};
+use axum::middleware::{from_fn_with_state, map_request};
+use axum::routing::get;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -29,14 +34,27 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
     let patience = broker.timing.connect_deadline;
     Router::new()
         .merge(service::router())
-        .merge(endpoints::router())
-        .route("/emulator/events", get(emulator::events))
-        .route("/emulator/faults", post(emulator::fault))
+        .merge(own_site(broker.clone()))
+        .merge(files::router())
+        .merge(blobs::router())
         .route(websocket::PATH, get(websocket::upgrade))
         .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .layer(map_request(move |request: Request| async move { hurried(request, patience) }))
         .with_state(broker)
+}
+
+/// What asks for no token.
+fn own_site(broker: Arc<Broker>) -> Router<Arc<Broker>> {
+    Router::new()
+        .merge(page::router())
+        .merge(endpoints::router())
+        .route("/emulator/events", get(stream::events))
+        .route("/emulator/devices", get(emulator::devices))
+        .route("/emulator/connection_string", get(emulator::connection_string))
+        .route("/emulator/token", get(emulator::token))
+        .route("/emulator/faults", get(emulator::faults).post(emulator::fault).delete(emulator::disarm))
+        .route_layer(from_fn_with_state(broker, guard::own_site_only))
 }
 
 /// What the head of a request may take, and what is read of its body at a time.

@@ -94,6 +94,9 @@ fn refusals_have_the_hubs_status() {
         (c2d, &["iothub-ack: perhaps"], "x", (400, "ArgumentInvalid")),
         (c2d, &["iothub-expiry: tomorrow"], "x", (400, "ArgumentInvalid")),
         ("GET /twins/nobody", &[], "", (404, "DeviceNotFound")),
+        ("GET /digitaltwins/nobody", &[], "", (404, "DeviceNotFound")),
+        ("PATCH /digitaltwins/d", &[], "{}", (400, "ArgumentInvalid")),
+        ("POST /digitaltwins/d/components/c/commands/x", &[], "{}", (404, "DeviceNotOnline")),
         ("GET /twins/d/modules/nobody", &[], "", (404, "ModuleNotFound")),
         ("PATCH /twins/d", &[], "no json", (400, "ArgumentInvalid")),
         ("PATCH /twins/d", &[], r#"{"properties":{"desired":{"a.b":1}}}"#, (400, "ArgumentInvalid")),
@@ -108,8 +111,6 @@ fn refusals_have_the_hubs_status() {
         ("PUT /configurations/x", &[], "{}", (501, "NotImplemented")),
         ("POST /jobs/create", &[], "{}", (501, "NotImplemented")),
         ("GET /jobs/v2/query", &[], "", (501, "NotImplemented")),
-        ("GET /digitaltwins/d", &[], "", (501, "NotImplemented")),
-        ("POST /digitaltwins/d/components/c/commands/x", &[], "{}", (501, "NotImplemented")),
         ("POST /devices/d/applyConfigurationContent", &[], "{}", (501, "NotImplemented")),
     ] {
         let answer = authorized(&hub, line, headers, body);

@@ -2,7 +2,9 @@
 
 mod absent;
 mod bulk;
+mod digital_twins;
 mod feedback;
+mod file_notices;
 mod identities;
 mod messages;
 mod methods;
@@ -31,7 +33,9 @@ pub(super) fn router() -> Router<Arc<Broker>> {
     Router::new()
         .merge(absent::router())
         .merge(bulk::router())
+        .merge(digital_twins::router())
         .merge(feedback::router())
+        .merge(file_notices::router())
         .merge(methods::router())
         .merge(query::router())
         .merge(registry::router())
