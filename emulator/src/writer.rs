@@ -3,8 +3,13 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Lines that come sooner than this after others wait for it, so that a busy hub need not wake the
+/// thread, and the thread not write, for each of them.
+const GATHERED: Duration = Duration::from_millis(1);
 
 /// Writes from a thread of its own, so that a slow disk or reader never holds up the hub; it ends
 /// with the lines.
@@ -14,7 +19,11 @@ pub(crate) fn write_lines(
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("events".into()).spawn(move || {
         let mut out = BufWriter::new(sink);
+        let mut last: Option<Instant> = None;
         while let Some(line) = lines.blocking_recv() {
+            if last.is_some_and(|last| last.elapsed() < GATHERED) {
+                std::thread::sleep(GATHERED);
+            }
             let mut write = |line: &str| writeln!(out, "{line}");
             let mut written = write(&line);
             while written.is_ok()
@@ -26,6 +35,7 @@ pub(crate) fn write_lines(
             if written.and_then(|()| out.flush()).is_err() {
                 return;
             }
+            last = Some(Instant::now());
         }
     })
 }

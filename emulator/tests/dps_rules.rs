@@ -92,7 +92,9 @@ fn answers_come_at_the_granted_qos_and_only_to_subscribers() {
         if answered == QoS::AtLeastOnce {
             client.acknowledge(publish.pkid);
         }
-        client.send(&Packet::Unsubscribe(rumqttc::mqttbytes::v4::Unsubscribe::new(FILTER)));
+        let mut unsubscribe = rumqttc::mqttbytes::v4::Unsubscribe::new(FILTER);
+        unsubscribe.pkid = 2;
+        client.send(&Packet::Unsubscribe(unsubscribe));
         assert!(matches!(client.receive(), Some(Packet::UnsubAck(_))));
         client.publish(REGISTER, 3, "");
         client.expect_puback(3);

@@ -40,7 +40,11 @@ fn read_within(stream: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Un
     if other_protocol(stream) {
         return Err(Unreadable::ProtocolLevel);
     }
+    if let Some(first) = stream.first().filter(|first| !has_legal_flags(**first)) {
+        return Err(Unreadable::Malformed(format!("the first byte {first:#04x}")));
+    }
     match Packet::read(stream, limit) {
+        Ok(packet) if lacks_id(&packet) => Err(Unreadable::Malformed("the packet identifier 0".into())),
         Ok(packet) => Ok(Some(packet)),
         Err(CodecError::InsufficientBytes(_)) => Ok(None),
         Err(CodecError::PayloadSizeLimitExceeded(size)) => Err(Unreadable::TooLarge(size)),
@@ -49,6 +53,24 @@ fn read_within(stream: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Un
         }
         Err(error) => Err(Unreadable::Malformed(error.to_string())),
     }
+}
+
+/// Whether the flags beside the type of a packet are what the standard has there (section 2.2.2): the
+/// codec does not look at them.
+fn has_legal_flags(first: u8) -> bool {
+    match first >> 4 {
+        3 => true,
+        6 | 8 | 10 => first & 0xf == 2,
+        _ => first & 0xf == 0,
+    }
+}
+
+/// Section 2.3.1; the codec asks it of PUBLISH alone.
+fn lacks_id(packet: &Packet) -> bool {
+    matches!(
+        packet,
+        Packet::Subscribe(Subscribe { pkid: 0, .. }) | Packet::Unsubscribe(Unsubscribe { pkid: 0, .. })
+    )
 }
 
 /// Whether the stream starts with a CONNECT that is not MQTT 3.1.1.
@@ -136,6 +158,32 @@ mod tests {
                 true => assert!(matches!(result, Ok(Some(Packet::Connect(_))))),
                 false => assert_eq!(result, Err(Unreadable::ProtocolLevel)),
             }
+        }
+    }
+
+    #[test]
+    fn flags_and_identifiers_that_the_standard_reserves_are_refused() {
+        let filter = [0, 1, b'f'];
+        let unsubscribe = |first, id| [&[first, 5, 0, id][..], &filter].concat();
+        let subscribe = |first, id| [&[first, 6, 0, id][..], &filter, &[1]].concat();
+        let cases = [
+            (vec![0xc0, 0], true),
+            (vec![0xc1, 0], false),
+            (vec![0xe0, 0], true),
+            (vec![0xe4, 0], false),
+            (vec![0x40, 2, 0, 1], true),
+            (vec![0x42, 2, 0, 1], false),
+            (subscribe(0x82, 1), true),
+            (subscribe(0x80, 1), false),
+            (subscribe(0x82, 0), false),
+            (unsubscribe(0xa2, 1), true),
+            (unsubscribe(0xa3, 1), false),
+            (unsubscribe(0xa2, 0), false),
+            (vec![0x39, 3, 0, 1, b't'], true),
+        ];
+        for (bytes, good) in cases {
+            let result = read(&mut BytesMut::from(&bytes[..]));
+            assert_eq!(matches!(result, Ok(Some(_))), good, "{bytes:02x?}: {result:?}");
         }
     }
 
