@@ -3,7 +3,7 @@
 use std::fmt;
 
 use iothub_mqtt::hub::percent;
-use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
+use iothub_mqtt::hub::sas::{self, CLOCK_SKEW, SasToken, SharedAccessKey};
 
 use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
@@ -103,6 +103,17 @@ pub(crate) struct Granted {
 }
 
 impl Authority {
+    /// The host name of connection strings.
+    pub(crate) fn name(&self) -> &str {
+        self.hosts.first().map_or("localhost", String::as_str)
+    }
+
+    /// A token that may do everything until `expiry` (seconds since 1970).
+    pub(crate) fn owner_token(&self, expiry: u64) -> Option<String> {
+        let owner = self.policies.iter().find(|policy| policy.name == "iothubowner")?;
+        Some(sas::token(&sas::encode_resource(self.name()), &owner.key.key, expiry, Some(owner.name)))
+    }
+
     pub(crate) fn is_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::auth::{Authority, Credential};
+use crate::auth::Authority;
 use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
@@ -21,6 +21,7 @@ use crate::files::Files;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::routing::Routing;
+use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -86,6 +87,9 @@ impl Hub {
         let roots =
             Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
         let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
+        for (number, fault) in (1..).zip(&options.faults) {
+            fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
+        }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
@@ -106,6 +110,7 @@ impl Hub {
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
+        scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
             broker,
             name: options.name,
@@ -119,6 +124,11 @@ impl Hub {
             _scratch: scratch,
         };
         Ok((hub, subscribed))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broker_of_tests(&self) -> Arc<Broker> {
+        self.broker.clone()
     }
 
     /// The host name of the connection strings.
@@ -160,23 +170,7 @@ impl Hub {
 
     /// The connection string of `device` or `device/module`; `None` where it is not registered.
     pub fn connection_string(&self, id: &str) -> Option<String> {
-        let identity = Identity::parse(id);
-        let state = self.broker.state();
-        let entry = state.registry.get(&identity)?;
-        let mut text = format!("HostName={};DeviceId={}", self.name, identity.device_id());
-        if let Some(module) = identity.module_id() {
-            text.push_str(";ModuleId=");
-            text.push_str(module);
-        }
-        match &entry.record.credential {
-            Credential::Keys(keys) => {
-                text.push_str(";SharedAccessKey=");
-                text.push_str(&keys[0].base64);
-            }
-            Credential::Thumbprints(_) | Credential::Authority => text.push_str(";x509=true"),
-            Credential::None => {}
-        }
-        Some(text)
+        self.broker.connection_string(&Identity::parse(id))
     }
 
     /// The connection string of the policy `iothubowner`, for back-ends.

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tokio::sync::{mpsc, oneshot};
+use serde::Serialize;
 
 use crate::auth::Credential;
+use crate::broker::mailbox::Mailbox;
 use crate::broker::rules::Subject;
 use crate::faults::Armed;
 use crate::identity::Identity;
 use crate::queue::Queue;
 use crate::time::now_text;
 use crate::twins::Twin;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// What the hub keeps for one device or module.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) last_activity: Option<String>,
     /// When it connected or disconnected last.
     pub(crate) connection_changed: Option<String>,
+    /// Why it was refused or cut last.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Entry {
@@ -40,6 +43,7 @@ impl Entry {
             model_id: None,
             last_activity: None,
             connection_changed: None,
+            trouble: None,
         }
     }
 
@@ -60,6 +64,16 @@ impl Entry {
         self.link.as_ref()?;
         self.session.granted(subject)
     }
+}
+
+/// How a connection ended, or was none.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Trouble {
+    /// `refused` or `disconnected`.
+    pub(crate) event: &'static str,
+    pub(crate) time: String,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
 }
 
 /// What a back-end registers.
@@ -130,15 +144,15 @@ impl Session {
 }
 
 /// A live connection. Whoever takes it out of its entry has ended the connection: the task behind it
-/// sees its guard drop and closes the socket.
+/// sees the mailbox drop and closes the socket.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) commands: Mailbox,
     pub(crate) will: Option<Will>,
     pub(crate) stamp: Stamp,
     pub(crate) clean_session: bool,
-    pub(crate) _guard: oneshot::Sender<()>,
+    pub(crate) protocol: &'static str,
 }
 
 /// What a live connection is asked to do.

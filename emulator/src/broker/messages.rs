@@ -48,12 +48,12 @@ impl Broker {
             Message { body, system, properties: properties.application }
         };
         if self.routing.is_idle() {
-            self.events.emit(Some(identity), || message().into());
+            self.events.emit_if_heard(Some(identity), || message().into());
             return;
         }
         let message = message();
         if self.routing.dispatch(MessageSource::DeviceMessages, identity, &message, twin) {
-            self.events.emit(Some(identity), || message.into());
+            self.events.emit_if_heard(Some(identity), || message.into());
         }
     }
 

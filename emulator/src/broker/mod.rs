@@ -3,7 +3,8 @@
 //! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
 //! connects and disconnects, `messages` carries telemetry and C2D, `feedback` says what became of C2D,
 //! `inputs` what modules send each other, `notices` the hub's own messages to routes, `properties` twins,
-//! `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is the one that owns a
+//! socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -14,17 +15,22 @@ mod handshake;
 mod inputs;
 mod lifecycle;
 mod links;
+pub(crate) mod mailbox;
 mod messages;
 mod methods;
 mod notices;
+mod overview;
 pub(crate) mod packet;
 mod properties;
 mod provision;
 pub(crate) mod rules;
+#[cfg(test)]
+mod storm_tests;
+pub(crate) mod traffic;
 mod turn;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Authority;
 use crate::dps::Dps;
@@ -40,7 +46,7 @@ use crate::routing::Routing;
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
-    pub(crate) events: EventBus,
+    pub(crate) events: Arc<EventBus>,
     pub(crate) timing: Timing,
     pub(crate) files: Files,
     pub(crate) routing: Routing,
@@ -75,7 +81,7 @@ impl Broker {
         let Parts { authority, registry, routes, routing, files, dps, timing } = parts;
         Self {
             authority,
-            events: EventBus::default(),
+            events: Arc::default(),
             timing,
             files,
             routing,

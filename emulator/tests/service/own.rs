@@ -28,11 +28,12 @@ fn faults_are_posted() {
     let (hub, _events) = hub();
     let mut client = Client::connect(&hub, "d");
     let path = "POST /emulator/faults";
-    let answer = request(&hub, path, &[], br#"{"fault":"explode"}"#);
+    let json = ["Content-Type: application/json"];
+    let answer = request(&hub, path, &json, br#"{"fault":"explode"}"#);
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("no fault 'explode'"), "{}", answer.text());
-    assert_eq!(request(&hub, path, &[], br#"{"fault":"drop","color":"red"}"#).status, 400);
-    let answer = request(&hub, path, &[], br#"{"fault":"drop","device":"d","count":1}"#);
+    assert_eq!(request(&hub, path, &json, br#"{"fault":"drop","color":"red"}"#).status, 400);
+    let answer = request(&hub, path, &json, br#"{"fault":"drop","device":"d","count":1}"#);
     assert_eq!((answer.status, answer.json()), (200, json!({"reached": 1})));
     client.expect_close();
 }

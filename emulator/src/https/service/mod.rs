@@ -2,6 +2,7 @@
 
 mod absent;
 mod bulk;
+mod digital_twins;
 mod feedback;
 mod file_notices;
 mod identities;
@@ -32,6 +33,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
     Router::new()
         .merge(absent::router())
         .merge(bulk::router())
+        .merge(digital_twins::router())
         .merge(feedback::router())
         .merge(file_notices::router())
         .merge(methods::router())
