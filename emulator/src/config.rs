@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
@@ -22,6 +23,7 @@ struct Config {
     https_port: Option<u16>,
     name: Option<String>,
     certs: Option<PathBuf>,
+    files: Option<FileOptions>,
     events: Option<PathBuf>,
     #[serde(default)]
     x509_roots: Vec<Pem>,
@@ -89,6 +91,10 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     set(&mut options.name, config.name);
     if let Some(certs) = config.certs {
         options.certs = Some(file.resolve(certs));
+    }
+    if let Some(files) = config.files {
+        let directory = files.directory.map(|directory| file.resolve(directory));
+        options.files = FileOptions { directory, ..files };
     }
     options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| match pem {
         Pem::File(path) => Pem::File(file.resolve(path)),
