@@ -45,7 +45,7 @@ mod twins;
 mod writer;
 
 pub use c2d::CloudMessage;
-pub use dps::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
+pub use dps::{DpsOptions, EnrollmentOptions, GroupOptions, Reprovision};
 pub use error::{HubError, StartError};
 pub use faults::Fault;
 pub use files::FileOptions;

@@ -109,7 +109,7 @@ mod tests {
         let mut notices = Notices::default();
         notices.push(1.into(), at(0));
         notices.push(2.into(), at(1));
-        let mut receive = |notices: &mut Notices, token: &str, now| {
+        let receive = |notices: &mut Notices, token: &str, now| {
             let received = notices.receive(token.to_owned(), at(now));
             received.map(|r| (r.document.as_u64().unwrap(), r.sequence, r.deliveries))
         };
