@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use crate::dps::DpsOptions;
+use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
@@ -24,6 +25,7 @@ struct Config {
     https_port: Option<u16>,
     name: Option<String>,
     certs: Option<PathBuf>,
+    files: Option<FileOptions>,
     events: Option<PathBuf>,
     state: Option<PathBuf>,
     #[serde(default)]
@@ -101,6 +103,10 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     }
     if let Some(state) = config.state {
         options.state = Some(file.resolve(state));
+    }
+    if let Some(files) = config.files {
+        let directory = files.directory.map(|directory| file.resolve(directory));
+        options.files = FileOptions { directory, ..files };
     }
     options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| file.resolve_pem(pem)));
     let mut known = BTreeSet::new();

@@ -32,6 +32,7 @@ fn every_option_is_read() {
         state = "kept"
         fallback-route = false
         x509-roots = ["root.pem", "/etc/root.pem"]
+        files = { directory = "uploads", sas-ttl-s = 60 }
         [[devices]]
         id = "d"
         key = "a2V5a2V5a2V5a2U="
@@ -71,6 +72,7 @@ fn every_option_is_read() {
     )
     .unwrap();
     let path = |name: &str| dir.path().join(name);
+    assert_eq!((options.files.directory, options.files.sas_ttl_s), (Some(path("uploads")), 60));
     assert_eq!((options.host.as_str(), options.name.as_str()), ("127.0.0.9", "hub.example"));
     assert_eq!((options.mqtt_port, options.https_port), (1, 2));
     assert_eq!((options.certs, events), (Some(path("keys")), Some(path("events.jsonl"))));

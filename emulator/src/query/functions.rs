@@ -2,50 +2,63 @@
 
 use std::borrow::Cow;
 
+use super::kinds::Kind;
 use super::value::Value;
 
-/// A function by its name and how many arguments it takes.
+/// What the arguments of a function are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    Anything,
+    Numbers,
+    Texts,
+    TextOrNumber,
+    TextAndNumbers,
+}
+
+/// A function by its name, how many arguments it takes and of what kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Function {
     pub(super) name: &'static str,
     pub(super) least: usize,
     pub(super) most: usize,
+    pub(super) takes: Takes,
+    pub(super) gives: Kind,
 }
 
-const fn function(name: &'static str, least: usize, most: usize) -> Function {
-    Function { name, least, most }
+const fn function(name: &'static str, (least, most): (usize, usize), takes: Takes, gives: Kind) -> Function {
+    Function { name, least, most, takes, gives }
 }
 
 /// Those of IoT Hub's documentation; the ones without an underscore are other spellings of those with.
 const FUNCTIONS: [Function; 28] = [
-    function("ABS", 1, 1),
-    function("EXP", 1, 1),
-    function("POWER", 2, 2),
-    function("SQUARE", 1, 1),
-    function("CEILING", 1, 1),
-    function("FLOOR", 1, 1),
-    function("SIGN", 1, 1),
-    function("SQRT", 1, 1),
-    function("AS_NUMBER", 1, 1),
-    function("IS_ARRAY", 1, 1),
-    function("IS_BOOL", 1, 1),
-    function("IS_DEFINED", 1, 1),
-    function("IS_NULL", 1, 1),
-    function("IS_NUMBER", 1, 1),
-    function("IS_OBJECT", 1, 1),
-    function("IS_PRIMITIVE", 1, 1),
-    function("IS_STRING", 1, 1),
-    function("CONCAT", 2, usize::MAX),
-    function("LENGTH", 1, 1),
-    function("LOWER", 1, 1),
-    function("UPPER", 1, 1),
-    function("SUBSTRING", 2, 3),
-    function("INDEX_OF", 2, 2),
-    function("STARTS_WITH", 2, 2),
-    function("ENDS_WITH", 2, 2),
-    function("CONTAINS", 2, 2),
-    function("STARTSWITH", 2, 2),
-    function("ENDSWITH", 2, 2),
+    function("ABS", (1, 1), Takes::Numbers, Kind::Number),
+    function("EXP", (1, 1), Takes::Numbers, Kind::Number),
+    function("POWER", (2, 2), Takes::Numbers, Kind::Number),
+    function("SQUARE", (1, 1), Takes::Numbers, Kind::Number),
+    function("CEILING", (1, 1), Takes::Numbers, Kind::Number),
+    function("FLOOR", (1, 1), Takes::Numbers, Kind::Number),
+    function("SIGN", (1, 1), Takes::Numbers, Kind::Number),
+    function("SQRT", (1, 1), Takes::Numbers, Kind::Number),
+    function("AS_NUMBER", (1, 1), Takes::TextOrNumber, Kind::Number),
+    function("IS_ARRAY", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_BOOL", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_DEFINED", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_NULL", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_NUMBER", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_OBJECT", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_PRIMITIVE", (1, 1), Takes::Anything, Kind::Bool),
+    function("IS_STRING", (1, 1), Takes::Anything, Kind::Bool),
+    function("CONCAT", (2, usize::MAX), Takes::Texts, Kind::Text),
+    function("LENGTH", (1, 1), Takes::Texts, Kind::Number),
+    function("LOWER", (1, 1), Takes::Texts, Kind::Text),
+    function("UPPER", (1, 1), Takes::Texts, Kind::Text),
+    function("SUBSTRING", (2, 3), Takes::TextAndNumbers, Kind::Text),
+    function("INDEX_OF", (2, 2), Takes::Texts, Kind::Number),
+    function("STARTS_WITH", (2, 2), Takes::Texts, Kind::Bool),
+    function("ENDS_WITH", (2, 2), Takes::Texts, Kind::Bool),
+    function("CONTAINS", (2, 2), Takes::Texts, Kind::Bool),
+    function("STARTSWITH", (2, 2), Takes::Texts, Kind::Bool),
+    function("ENDSWITH", (2, 2), Takes::Texts, Kind::Bool),
 ];
 
 impl Function {

@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod functions;
+mod kinds;
 mod lexer;
 mod parser;
 mod select;
@@ -22,9 +23,19 @@ use parser::{Expression, Parser, Refusal};
 pub(crate) struct Condition(Expression);
 
 impl Condition {
-    /// The error names the character, counted from 1, and the rule.
+    /// A condition on messages. The error names the character, counted from 1, and the rule.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let parsed = Parser::new(text).and_then(|mut parser| {
+        Self::read(text, Parser::of_messages(text))
+    }
+
+    /// A condition on documents, whose properties may be of any kind.
+    #[cfg(test)]
+    fn on_documents(text: &str) -> Result<Self, String> {
+        Self::read(text, Parser::new(text))
+    }
+
+    fn read(text: &str, parser: Result<Parser, Refusal>) -> Result<Self, String> {
+        let parsed = parser.and_then(|mut parser| {
             let expression = parser.expression()?;
             parser.expect_end()?;
             Ok(Self(expression))

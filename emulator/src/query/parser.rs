@@ -1,6 +1,7 @@
 //! Tokens to expressions.
 
 use super::functions::Function;
+use super::kinds::{self, Kind as ValueKind};
 use super::lexer::{self, Kind, Name, Token};
 
 /// How deep parentheses, functions and signs may nest; the parser and the evaluation use the stack.
@@ -42,11 +43,32 @@ pub(super) struct Parser {
     tokens: Vec<Token>,
     next: usize,
     depth: usize,
+    /// Whether properties are known to be text, as those of messages are.
+    texts: bool,
 }
 
 impl Parser {
+    /// Of a text about documents.
     pub(super) fn new(text: &str) -> Result<Self, Refusal> {
-        Ok(Self { tokens: lexer::tokens(text)?, next: 0, depth: 0 })
+        Ok(Self { tokens: lexer::tokens(text)?, next: 0, depth: 0, texts: false })
+    }
+
+    /// Of a text about messages, where what never fits together is refused.
+    pub(super) fn of_messages(text: &str) -> Result<Self, Refusal> {
+        Ok(Self { texts: true, ..Self::new(text)? })
+    }
+
+    /// Applies a rule about kinds, which documents do not have.
+    fn check<T>(
+        &self,
+        at: usize,
+        rule: impl FnOnce() -> Result<T, &'static str>,
+    ) -> Result<Option<T>, Refusal> {
+        if self.texts { rule().map(Some).map_err(|rule| (at, rule.to_owned())) } else { Ok(None) }
+    }
+
+    fn check_condition(&self, at: usize, operand: &Expression) -> Result<(), Refusal> {
+        self.check(at, || kinds::check_condition(ValueKind::of(operand))).map(|_| ())
     }
 
     fn kind(&self) -> &Kind {
@@ -127,32 +149,41 @@ impl Parser {
     }
 
     pub(super) fn expression(&mut self) -> Result<Expression, Refusal> {
-        let first = self.conjunction()?;
-        if !self.is_word("or") {
-            return Ok(first);
-        }
-        let mut operands = vec![first];
-        while self.eat_word("or") {
-            operands.push(self.conjunction()?);
-        }
-        Ok(Expression::Any(operands))
+        self.joined("or", Self::conjunction, Expression::Any)
     }
 
     fn conjunction(&mut self) -> Result<Expression, Refusal> {
-        let first = self.negation()?;
-        if !self.is_word("and") {
+        self.joined("and", Self::negation, Expression::All)
+    }
+
+    fn joined(
+        &mut self,
+        word: &str,
+        operand: fn(&mut Self) -> Result<Expression, Refusal>,
+        join: fn(Vec<Expression>) -> Expression,
+    ) -> Result<Expression, Refusal> {
+        let at = self.at();
+        let first = operand(self)?;
+        if !self.is_word(word) {
             return Ok(first);
         }
+        self.check_condition(at, &first)?;
         let mut operands = vec![first];
-        while self.eat_word("and") {
-            operands.push(self.negation()?);
+        while self.eat_word(word) {
+            let at = self.at();
+            let next = operand(self)?;
+            self.check_condition(at, &next)?;
+            operands.push(next);
         }
-        Ok(Expression::All(operands))
+        Ok(join(operands))
     }
 
     fn negation(&mut self) -> Result<Expression, Refusal> {
         if self.eat_word("not") {
-            return Ok(Expression::Not(Box::new(self.nested(Self::negation)?)));
+            let at = self.at();
+            let operand = self.nested(Self::negation)?;
+            self.check_condition(at, &operand)?;
+            return Ok(Expression::Not(Box::new(operand)));
         }
         self.ranked(&RANKS)
     }
@@ -162,9 +193,17 @@ impl Parser {
             return self.unary();
         };
         let first = self.ranked(tighter)?;
+        let mut kind = ValueKind::of(&first);
         let mut others = Vec::new();
-        while let Some(operator) = self.eat_sign(rank) {
-            others.push((operator, self.ranked(tighter)?));
+        loop {
+            let at = self.at();
+            let Some(operator) = self.eat_sign(rank) else {
+                break;
+            };
+            let next = self.ranked(tighter)?;
+            let checked = self.check(at, || kinds::of_operation(operator, kind, ValueKind::of(&next)))?;
+            kind = checked.unwrap_or(kind);
+            others.push((operator, next));
         }
         let whole = if others.is_empty() { first } else { Expression::Chain(Box::new(first), others) };
         if rank.contains(&"=") { self.membership(whole) } else { Ok(whole) }
@@ -181,7 +220,11 @@ impl Parser {
         }
         let mut constants = Vec::new();
         loop {
-            constants.push(self.constant()?);
+            let at = self.at();
+            let constant = self.constant()?;
+            let kind = ValueKind::of(&value);
+            self.check(at, || kinds::of_operation("=", kind, ValueKind::of(&constant)))?;
+            constants.push(constant);
             if !self.eat(",") {
                 break;
             }
@@ -207,7 +250,10 @@ impl Parser {
 
     fn unary(&mut self) -> Result<Expression, Refusal> {
         if self.eat("-") {
-            return Ok(Expression::Negate(Box::new(self.nested(Self::unary)?)));
+            let at = self.at();
+            let operand = self.nested(Self::unary)?;
+            self.check(at, || kinds::check_number(ValueKind::of(&operand)))?;
+            return Ok(Expression::Negate(Box::new(operand)));
         }
         if self.eat("(") {
             let inner = self.nested(Self::expression)?;
@@ -265,9 +311,10 @@ impl Parser {
             self.expect(")")?;
         }
         if (function.least..=function.most).contains(&arguments.len()) {
+            self.check(at, || kinds::check_arguments(function.takes, &arguments))?;
             return Ok(Expression::Call(function, arguments));
         }
-        let Function { name, least, most } = function;
+        let Function { name, least, most, .. } = function;
         let wanted = match most {
             usize::MAX => format!("{least} or more"),
             most if most == least => least.to_string(),

@@ -17,7 +17,7 @@ pub(crate) struct Message {
 }
 
 /// Names of the query language, and of the system's properties in a message.
-const SYSTEM_NAMES: [(&str, &str); 14] = [
+const SYSTEM_NAMES: [(&str, &str); 17] = [
     ("messageId", "message-id"),
     ("correlationId", "correlation-id"),
     ("userId", "user-id"),
@@ -26,6 +26,9 @@ const SYSTEM_NAMES: [(&str, &str); 14] = [
     ("contentEncoding", "content-encoding"),
     ("expiryTimeUtc", "absolute-expiry-time"),
     ("outputName", "output-name"),
+    ("interfaceId", "iothub-interface-id"),
+    ("creationTimeUtc", "iothub-creation-time-utc"),
+    ("messageSchema", "iothub-message-schema"),
     ("componentName", "dt-subject"),
     ("connectionDeviceId", "iothub-connection-device-id"),
     ("connectionModuleId", "iothub-connection-module-id"),

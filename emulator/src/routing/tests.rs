@@ -58,7 +58,6 @@ fn conditions_see_properties_body_and_twin() {
         ("missing = 'x'", None),
         ("NOT (missing = 'x')", None),
         ("as_number(count) > 2", Some(true)),
-        ("Count > 2", None),
         ("is_null(bare)", Some(true)),
         ("a.b = 'dotted'", Some(true)),
         ("iothub-MessageType = 'Will'", Some(true)),
