@@ -11,7 +11,7 @@ import pytest
 from azure.iot.device import exceptions
 
 from client import PATIENCE, Client, Clients
-from iothub_mqtt.testing import Hub
+from iothub_mqtt.testing import Hub, sas_token
 
 MakeDevice = Callable[..., Client]
 
@@ -158,8 +158,6 @@ def test_disconnecting_and_connecting_again(hub: Hub, device: MakeDevice) -> Non
 def test_a_key_of_a_policy(hub: Hub, clients: Clients) -> None:
     """A service that speaks for a device uses the hub's own key."""
     policy = dict(part.split("=", 1) for part in hub.service_connection_string.split(";"))
-    from iothub_mqtt.testing import sas_token
-
     token = sas_token(
         f"{hub.name}/devices/d", policy["SharedAccessKey"], policy=policy["SharedAccessKeyName"]
     )
@@ -186,6 +184,6 @@ def test_threads_share_a_client(hub: Hub, device: MakeDevice) -> None:
     for thread in threads:
         thread.join()
     bodies = [event["body"] for event in hub.events.wait_many(50, event="telemetry", device="d")]
-    for thread in range(5):
-        own = [body for body in bodies if body.startswith(f"{thread}:")]
-        assert own == [f"{thread}:{number}" for number in range(10)]
+    for sender in range(5):
+        own = [body for body in bodies if body.startswith(f"{sender}:")]
+        assert own == [f"{sender}:{number}" for number in range(10)]
