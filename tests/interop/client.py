@@ -10,6 +10,7 @@ from typing import Any
 
 import azure.iot.device
 import azure.iot.device.aio
+from azure.iot.device import exceptions
 
 PATIENCE = 20.0
 """Seconds after which a thing that should have happened has not."""
@@ -74,11 +75,15 @@ class Client:
         return seen
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            # The client of the provisioning service has nothing to shut down.
-            if hasattr(self.sdk, "shutdown"):
-                self.do("shutdown")
+        # The client of the provisioning service has nothing to shut down.
+        if self._closed or not hasattr(self.sdk, "shutdown"):
+            return
+        self._closed = True
+        try:
+            self.do("shutdown")
+        except exceptions.NoConnectionError:
+            # The connection went while the SDK was about to end it, which it takes for a failure.
+            self.do("shutdown")
 
 
 class Clients:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
@@ -18,7 +19,7 @@ from iothub_mqtt.testing import Hub, StartHub
 MakeDevice = Callable[..., Client]
 
 
-def blob_client(hub: Hub, info: dict[str, str], **options: int) -> BlobClient:
+def blob_client(hub: Hub, info: dict[str, str], **options: Any) -> BlobClient:
     url = f"https://{info['hostName']}/{info['containerName']}/{info['blobName']}{info['sasToken']}"
     return BlobClient.from_blob_url(url, connection_verify=str(hub.ca), **options)
 

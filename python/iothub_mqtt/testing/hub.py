@@ -314,9 +314,9 @@ def _is_free(address: str) -> bool:
     for port in (MQTT_PORT, HTTPS_PORT):
         try:
             socket.create_server((address, port)).close()
-        except PermissionError as error:
+        except PermissionError:
             raise EmulatorError(
-                f"port {port} may not be opened ({os.strerror(error.errno)}): run as root, with CAP_NET_BIND_SERVICE, after "
+                f"port {port} may not be opened here: run as root, with CAP_NET_BIND_SERVICE, after "
                 "`sysctl net.ipv4.ip_unprivileged_port_start=443`, or inside `unshare --map-root-user --net`"
             ) from None
         except OSError:
