@@ -253,7 +253,7 @@ impl Authority {
     }
 }
 
-fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
+pub(crate) fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
     if token.is_expired(now) {
         let ago = now.saturating_sub(token.expiry);
         return Err(format!("the token expired {ago} s ago (se={}, the hub's clock is {now})", token.expiry));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::auth::Authority;
-use crate::broker::Broker;
+use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
 use crate::chain::Roots;
@@ -88,7 +88,9 @@ impl Hub {
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, routing, options.timing));
+        let dps = setup::dps(&options, &store)?;
+        let timing = options.timing;
+        let broker = Arc::new(Broker::new(Parts { authority, registry, routes, routing, dps, timing }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -113,6 +115,11 @@ impl Hub {
             _scratch: scratch,
         };
         Ok((hub, subscribed))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broker_of_tests(&self) -> Arc<Broker> {
+        self.broker.clone()
     }
 
     /// The host name of the connection strings.
@@ -161,6 +168,26 @@ impl Hub {
     pub fn service_connection_string(&self) -> String {
         let key = self.policy_key("iothubowner").unwrap_or_default();
         format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
+    }
+
+    /// The id scope of the provisioning service, which listens where the hub does.
+    pub fn id_scope(&self) -> &str {
+        self.broker.dps.id_scope()
+    }
+
+    /// The primary key of an individual enrollment; `None` where there is none with a key.
+    pub fn enrollment_key(&self, registration: &str) -> Option<&str> {
+        self.broker.dps.enrollment_key(registration)
+    }
+
+    /// The primary key of an enrollment group, or with a registration id that of one of its devices;
+    /// `None` where there is no such group with keys.
+    pub fn group_key(&self, name: &str, registration: Option<&str>) -> Option<String> {
+        self.broker.dps.group_key(name, registration)
+    }
+
+    pub(crate) fn provisioning(&self) -> crate::dps::Summary {
+        self.broker.dps.summary()
     }
 
     /// The key in base64 of a shared access policy: `iothubowner`, `service`, `device`,

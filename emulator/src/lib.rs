@@ -6,11 +6,16 @@
 mod auth;
 mod broker;
 mod c2d;
+#[cfg(test)]
+#[path = "../tests/support/certificates.rs"]
+mod certificates;
 mod certs;
 mod chain;
 mod child;
 pub mod cli;
 mod descriptors;
+mod digital_twin;
+mod dps;
 mod error;
 mod events;
 mod faults;
@@ -36,6 +41,7 @@ mod twins;
 mod writer;
 
 pub use c2d::CloudMessage;
+pub use dps::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
 pub use error::{HubError, StartError};
 pub use faults::Fault;
 pub use hub::Hub;

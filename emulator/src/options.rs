@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
 
@@ -109,6 +110,7 @@ pub struct Options {
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
+    pub dps: DpsOptions,
 }
 
 impl Default for Options {
@@ -124,6 +126,7 @@ impl Default for Options {
             routing: RoutingOptions::default(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
+            dps: DpsOptions::default(),
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Credential;
+use crate::broker::mailbox::Mailbox;
 use crate::broker::rules::Subject;
 use crate::faults::Armed;
 use crate::identity::Identity;
 use crate::queue::Queue;
 use crate::time::now_text;
 use crate::twins::Twin;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// What the hub keeps for one device or module.
 #[derive(Debug)]
@@ -144,16 +144,15 @@ impl Session {
 }
 
 /// A live connection. Whoever takes it out of its entry has ended the connection: the task behind it
-/// sees its guard drop and closes the socket.
+/// sees the mailbox drop and closes the socket.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) commands: Mailbox,
     pub(crate) will: Option<Will>,
     pub(crate) stamp: Stamp,
     pub(crate) clean_session: bool,
     pub(crate) protocol: &'static str,
-    pub(crate) _guard: oneshot::Sender<()>,
 }
 
 /// What a live connection is asked to do.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::certs;
+use crate::dps::Summary;
 use crate::error::StartError;
 use crate::hub::Hub;
 
@@ -23,6 +24,7 @@ pub(crate) struct Ready {
     pub(crate) ca: PathBuf,
     pub(crate) service_connection_string: String,
     pub(crate) devices: Vec<Device>,
+    pub(crate) dps: Summary,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,6 +47,7 @@ impl Ready {
             ca: hub.ca_path().to_owned(),
             service_connection_string: hub.service_connection_string(),
             devices: devices.collect(),
+            dps: hub.provisioning(),
         }
     }
 

@@ -102,6 +102,16 @@ impl Twin {
         }
     }
 
+    /// As a provisioning service makes it: the versions count from what is there at first.
+    pub(crate) fn initial(tags: &Object, desired: &Object, now: &str) -> Result<Self, String> {
+        let mut twin = Self::new(now);
+        twin.desire(desired, false, now)?;
+        twin.tag(tags, false)?;
+        twin.desired.version = 1;
+        twin.version = 1;
+        Ok(twin)
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.version
     }

@@ -9,6 +9,7 @@ use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Entry, Record, fresh_etag};
 use crate::time::now_text;
+use crate::twins::Twin;
 
 /// Of one device.
 const MAX_MODULES: usize = 50;
@@ -33,6 +34,15 @@ impl Broker {
 
     /// Registers `identity` with an empty twin.
     pub(crate) fn create(&self, identity: &Identity, record: Record) -> Result<(), HubError> {
+        self.create_with(identity, record, Twin::new(&now_text()))
+    }
+
+    pub(crate) fn create_with(
+        &self,
+        identity: &Identity,
+        record: Record,
+        twin: Twin,
+    ) -> Result<(), HubError> {
         if !identity.is_valid() {
             return Err(HubError::argument(format!("'{identity}' is no valid id")));
         }
@@ -54,7 +64,7 @@ impl Broker {
             let text = format!("{device} has {MAX_MODULES} modules");
             return Err(HubError::new(413_003, "TooManyModulesOnDevice", text));
         }
-        let entry = Entry::new(record);
+        let entry = Entry { twin, ..Entry::new(record) };
         self.notify_life("createDeviceIdentity", identity, &entry);
         state.registry.insert(identity.clone(), entry);
         self.events.emit(Some(identity), || Event::Identity { change: "created" });

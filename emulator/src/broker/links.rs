@@ -2,8 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::sync::{mpsc, oneshot};
-
+use super::mailbox::{Inbox, mailbox};
 use super::properties::document;
 use super::rules::{self, Subject};
 use super::{Broker, State};
@@ -44,8 +43,7 @@ pub(crate) struct Attached {
     pub(crate) number: u64,
     pub(crate) session_present: bool,
     pub(crate) stamp: Stamp,
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) ended: oneshot::Receiver<()>,
+    pub(crate) commands: Inbox,
 }
 
 impl Broker {
@@ -73,8 +71,7 @@ impl Broker {
 
     /// Puts a new connection in the place of an old one of the same identity.
     pub(crate) fn attach(&self, identity: &Identity, arrival: Arrival) -> Option<Attached> {
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let (guard, ended) = oneshot::channel();
+        let (commands, inbox) = mailbox();
         let number = self.links.fetch_add(1, Ordering::Relaxed) + 1;
         let mut state = self.state();
         self.end_link(&mut state, identity, None, taken_over());
@@ -107,11 +104,10 @@ impl Broker {
             stamp: stamp.clone(),
             clean_session: arrival.clean_session,
             protocol: arrival.protocol,
-            _guard: guard,
         });
         self.notify_link("deviceConnected", identity, entry);
         self.methods.arrivals.notify_waiters();
-        Some(Attached { number, session_present, stamp, commands: receiver, ended })
+        Some(Attached { number, session_present, stamp, commands: inbox })
     }
 
     /// Ends the connection `number`, unless somebody else has.
@@ -202,7 +198,7 @@ impl Broker {
     /// Sends `command` to the connection of `identity`; false where there is none.
     pub(super) fn command(state: &State, identity: &Identity, command: Command) -> bool {
         let link = state.registry.get(identity).and_then(|entry| entry.link.as_ref());
-        link.is_some_and(|link| link.commands.send(command).is_ok())
+        link.is_some_and(|link| link.commands.send(command))
     }
 
     /// The QoS at which `subject` is granted to the connected client.

@@ -1,9 +1,10 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D,
-//! `feedback` says what became of C2D, `inputs` what modules send each other, `notices` the hub's own messages to
-//! routes, `properties` twins, `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is
-//! the one that owns a socket.
+//! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
+//! connects and disconnects, `messages` carries telemetry and C2D, `feedback` says what became of C2D,
+//! `inputs` what modules send each other, `notices` the hub's own messages to routes, `properties` twins,
+//! `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is the one that owns a
+//! socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -14,19 +15,25 @@ mod handshake;
 mod inputs;
 mod lifecycle;
 mod links;
+pub(crate) mod mailbox;
 mod messages;
 mod methods;
 mod notices;
 mod overview;
-mod packet;
+pub(crate) mod packet;
 mod properties;
+mod provision;
 pub(crate) mod rules;
+#[cfg(test)]
+mod storm_tests;
+pub(crate) mod traffic;
 mod turn;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Authority;
+use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::feedback::Feedback;
@@ -41,11 +48,23 @@ pub(crate) struct Broker {
     pub(crate) events: Arc<EventBus>,
     pub(crate) timing: Timing,
     pub(crate) routing: Routing,
+    pub(crate) dps: Dps,
     routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
     feedback: Mutex<Feedback>,
+}
+
+/// What a broker is made of.
+pub(crate) struct Parts {
+    pub(crate) authority: Authority,
+    pub(crate) registry: Registry,
+    /// Between the modules of a device.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) routing: Routing,
+    pub(crate) dps: Dps,
+    pub(crate) timing: Timing,
 }
 
 #[derive(Debug, Default)]
@@ -55,18 +74,14 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(
-        authority: Authority,
-        registry: Registry,
-        routes: Vec<Route>,
-        routing: Routing,
-        timing: Timing,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { authority, registry, routes, routing, dps, timing } = parts;
         Self {
             authority,
             events: Arc::default(),
             timing,
             routing,
+            dps,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),

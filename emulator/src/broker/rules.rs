@@ -63,7 +63,7 @@ pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
 }
 
 /// `YYYY-MM-DD`, with or without `-preview`.
-fn is_api_version(text: &str) -> bool {
+pub(crate) fn is_api_version(text: &str) -> bool {
     let date = text.strip_suffix("-preview").unwrap_or(text).as_bytes();
     date.len() == 10
         && date.iter().enumerate().all(
@@ -108,7 +108,12 @@ pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subje
         None => (rest == "/messages/devicebound/#").then_some(Subject::C2d),
         Some(module) => {
             let rest = rest.strip_prefix("/modules/")?.strip_prefix(module)?;
-            matches!(rest, "/#" | "/inputs/#").then_some(Subject::Inputs)
+            match rest {
+                "/#" | "/inputs/#" => Some(Subject::Inputs),
+                // Modules get no C2D messages; the SDK for Java subscribes to them all the same.
+                "/messages/devicebound/#" => Some(Subject::C2d),
+                _ => None,
+            }
         }
     }
 }

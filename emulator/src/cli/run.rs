@@ -88,6 +88,9 @@ fn environment(ready: &Ready, given: &[String], events: &Path) -> Vec<(String, S
         ("IOTHUB_MQTT_PORT".to_owned(), ready.mqtt_port.to_string()),
         ("IOTHUB_HTTPS_PORT".to_owned(), ready.https_port.to_string()),
         ("IOTHUB_EVENTS".to_owned(), text(events)),
+        // The two names that Microsoft's samples of provisioning read.
+        ("PROVISIONING_HOST".to_owned(), ready.reachable_host().to_owned()),
+        ("PROVISIONING_IDSCOPE".to_owned(), ready.dps.id_scope.clone()),
         (CERTS_VARIABLE.to_owned(), text(directory)),
     ];
     // Those that were not given come last, in the order of the hub.
@@ -121,6 +124,7 @@ fn in_a_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dps::Summary;
     use crate::running::Device;
 
     #[test]
@@ -134,6 +138,7 @@ mod tests {
             ca: "/certs/ca.pem".into(),
             service_connection_string: "service".into(),
             devices: ["a", "b.1", "b/m", "b_1"].map(device).into(),
+            dps: Summary::default(),
         };
         let given = ["b_1", "a", "b.1", "b/m"].map(str::to_owned);
         let environment = environment(&ready, &given, Path::new("/events"));

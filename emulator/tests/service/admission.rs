@@ -108,8 +108,6 @@ fn refusals_have_the_hubs_status() {
         ("PUT /configurations/x", &[], "{}", (501, "NotImplemented")),
         ("POST /jobs/create", &[], "{}", (501, "NotImplemented")),
         ("GET /jobs/v2/query", &[], "", (501, "NotImplemented")),
-        ("GET /digitaltwins/d", &[], "", (501, "NotImplemented")),
-        ("POST /digitaltwins/d/components/c/commands/x", &[], "{}", (501, "NotImplemented")),
         ("POST /devices/d/applyConfigurationContent", &[], "{}", (501, "NotImplemented")),
     ] {
         let answer = authorized(&hub, line, headers, body);

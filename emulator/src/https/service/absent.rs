@@ -9,11 +9,10 @@ use axum::routing::any;
 use crate::broker::Broker;
 use crate::error::HubError;
 
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 8] = [
     "/configurations",
     "/configurations/{*rest}",
     "/devices/{device}/applyConfigurationContent",
-    "/digitaltwins/{*rest}",
     "/jobs",
     "/jobs/{*rest}",
     "/messages/events",
@@ -26,9 +25,6 @@ pub(super) fn router() -> Router<Arc<Broker>> {
 }
 
 async fn not_implemented(uri: Uri) -> HubError {
-    let text = format!(
-        "the local hub has no configurations, jobs, digital twins or file notifications: {}",
-        uri.path()
-    );
+    let text = format!("the local hub has no configurations, jobs or file notifications: {}", uri.path());
     HubError::new(501_000, "NotImplemented", text)
 }

@@ -84,22 +84,24 @@ async fn call_method(
     });
     admitted.map_err(Failure::Request)?;
     let call: MethodCall = parse(&body)?;
-    let response = call.response_timeout_in_seconds.unwrap_or(30);
-    let connect = call.connect_timeout_in_seconds.unwrap_or(0);
+    let (connect, response) = timeouts(call.connect_timeout_in_seconds, call.response_timeout_in_seconds)?;
+    let (status, payload) = broker
+        .call_method(&target.identity(), &call.method_name, call.payload.as_ref(), connect, response)
+        .await?;
+    Ok(Json(json!({ "status": status, "payload": payload })))
+}
+
+/// How long to wait for the connection and for the answer, as asked for in seconds.
+pub(super) fn timeouts(
+    connect: Option<u64>,
+    response: Option<u64>,
+) -> Result<(Duration, Duration), HubError> {
+    let (connect, response) = (connect.unwrap_or(0), response.unwrap_or(30));
     if !(5..=300).contains(&response) {
         return Err(HubError::argument("responseTimeoutInSeconds must be 5 to 300").into());
     }
     if connect > 300 {
         return Err(HubError::argument("connectTimeoutInSeconds must be 0 to 300").into());
     }
-    let (status, payload) = broker
-        .call_method(
-            &target.identity(),
-            &call.method_name,
-            call.payload.as_ref(),
-            Duration::from_secs(connect),
-            Duration::from_secs(response),
-        )
-        .await?;
-    Ok(Json(json!({ "status": status, "payload": payload })))
+    Ok((Duration::from_secs(connect), Duration::from_secs(response)))
 }

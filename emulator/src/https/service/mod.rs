@@ -2,6 +2,7 @@
 
 mod absent;
 mod bulk;
+mod digital_twins;
 mod feedback;
 mod identities;
 mod messages;
@@ -31,6 +32,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
     Router::new()
         .merge(absent::router())
         .merge(bulk::router())
+        .merge(digital_twins::router())
         .merge(feedback::router())
         .merge(methods::router())
         .merge(query::router())
