@@ -83,9 +83,11 @@ mod tests {
     use axum::http::HeaderName;
 
     use super::*;
+    use crate::chain::Roots;
 
     fn allowed(method: Method, headers: &[(&str, &str)]) -> bool {
-        let authority = Authority { hosts: vec!["hub.test".into(), "localhost".into()], policies: vec![] };
+        let hosts = vec!["hub.test".into(), "localhost".into()];
+        let authority = Authority { hosts, policies: vec![], roots: Roots::default() };
         let headers = headers.iter().map(|(name, value)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
         });
