@@ -17,9 +17,11 @@ use crate::chain::Roots;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
+use crate::files::Files;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::routing::Routing;
+use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -85,12 +87,17 @@ impl Hub {
         let roots =
             Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
         let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
+        for (number, fault) in (1..).zip(&options.faults) {
+            fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
+        }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let files = Files::new(&options.files).map_err(StartError::new)?;
         let dps = setup::dps(&options, &store)?;
         let timing = options.timing;
-        let broker = Arc::new(Broker::new(Parts { authority, registry, routes, routing, dps, timing }));
+        let broker =
+            Arc::new(Broker::new(Parts { authority, registry, routes, routing, files, dps, timing }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -99,9 +106,11 @@ impl Hub {
             listener.local_addr().map_err(|e| StartError::new(format!("a bound address: {e}")))
         };
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
+        broker.files.set_host(&options.name, https.port());
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
+        scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
             broker,
             name: options.name,

@@ -52,10 +52,10 @@ impl Welcome {
 
 /// Why there will be no session, and what the client is told.
 pub(super) struct Refusal {
-    pub(super) identity: Option<Identity>,
+    identity: Option<Identity>,
     /// Of a client of the provisioning service.
     registration: Option<String>,
-    pub(super) cause: Cause,
+    cause: Cause,
     return_code: Option<u8>,
 }
 
@@ -69,12 +69,13 @@ impl Refusal {
         Self { return_code, ..Self::silent(cause) }
     }
 
-    pub(super) fn event(self) -> Event {
-        let Self { registration, cause: Cause { code, reason }, return_code, .. } = self;
-        match registration {
-            None => Event::Refused { code, reason, return_code },
-            Some(registration) => Event::NotProvisioned { registration, code, reason, return_code },
-        }
+    fn tell(self, broker: &Broker) {
+        let Self { identity, registration, cause, return_code } = self;
+        let Some(registration) = registration else {
+            return broker.refused(identity.as_ref(), cause, return_code);
+        };
+        let Cause { code, reason } = cause;
+        broker.events.emit(None, || Event::NotProvisioned { registration, code, reason, return_code });
     }
 }
 
@@ -114,7 +115,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
-            broker.refused(refusal);
+            refusal.tell(broker);
             None
         }
     }
@@ -146,19 +147,24 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Arc<Broker>,
 ) -> bool {
     let username = connect.login.as_ref().map_or("", |login| &login.username);
-    let identity = match names::parse_username(username, |host| broker.authority.is_host(host)) {
-        Some(Ok(username)) => Identity::device(username.registration.as_str()),
-        Some(Err(_)) => return true,
-        None => match rules::parse_username(username) {
-            Ok(username) => username.identity,
-            Err(_) => return true,
-        },
-    };
+    let (identity, registration) =
+        match names::parse_username(username, |host| broker.authority.is_host(host)) {
+            Some(Ok(username)) => {
+                let registration = username.registration.to_string();
+                (Identity::device(registration.as_str()), Some(registration))
+            }
+            Some(Err(_)) => return true,
+            None => match rules::parse_username(username) {
+                Ok(username) => (username.identity, None),
+                Err(_) => return true,
+            },
+        };
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
-    let cause = Cause::new("fault", "not answered on demand");
-    broker.refused(Refusal { identity: Some(identity.clone()), ..Refusal::silent(cause) });
+    let whom = registration.is_none().then(|| identity.clone());
+    let silent = Refusal::silent(Cause::new("fault", "not answered on demand"));
+    Refusal { identity: whom, registration, ..silent }.tell(broker);
     let closed = async {
         // What the client sends ahead is kept for afterwards, and not more than this.
         while stream.input.len() < KEPT_AHEAD {

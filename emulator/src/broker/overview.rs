@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Broker;
-use super::handshake::Refusal;
 use super::links::Cause;
 use crate::auth::Credential;
+use crate::events::Event;
 use crate::history::Line;
 use crate::identity::Identity;
 use crate::registry::{Entry, Trouble};
@@ -73,14 +73,14 @@ impl Broker {
     }
 
     /// Tells that a client was not let in, and keeps it with the identity that it named.
-    pub(super) fn refused(&self, refusal: Refusal) {
-        let identity = refusal.identity.clone();
+    pub(crate) fn refused(&self, identity: Option<&Identity>, cause: Cause, return_code: Option<u8>) {
+        let Cause { code, reason } = cause;
         let mut state = self.state();
-        if let Some(entry) = identity.as_ref().and_then(|identity| state.registry.get_mut(identity)) {
-            let Cause { code, reason } = refusal.cause.clone();
-            entry.trouble = Some(Trouble { event: "refused", time: now_text(), code, reason });
+        if let Some(entry) = identity.and_then(|identity| state.registry.get_mut(identity)) {
+            let (event, time, reason) = ("refused", now_text(), reason.clone());
+            entry.trouble = Some(Trouble { event, time, code, reason });
         }
-        self.events.emit(identity.as_ref(), || refusal.event());
+        self.events.emit(identity, || Event::Refused { code, reason, return_code });
     }
 
     /// What a client of `identity` needs; `None` where it is not registered.

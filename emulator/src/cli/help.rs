@@ -2,7 +2,8 @@
 
 pub(super) const MORE: &str = "\
 The HTTPS port serves, to devices,
-  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt
+  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt; to the provisioning
+                                  service too
 to back-ends with a token of the service connection string
   POST /devices/ID/messages/devicebound
                                   a cloud-to-device message: the body as it is; the headers
@@ -25,7 +26,8 @@ and to everybody who reaches the port, but not to other web sites
   GET, DELETE /emulator/faults    the faults that there are and that wait; forgets those
   POST /emulator/faults           {\"fault\":NAME,\"device\":ID,\"count\":N,\"for_ms\":T,
                                   \"after_messages\":K,\"code\":C} as application/json; all but
-                                  the name may be left out; ID may be DEV/MOD or *
+                                  the name may be left out; ID may be DEV/MOD,
+                                  a registration or *
 
 Faults
   drop, expire, take_over         the connection is closed; drop with after_messages at the

@@ -86,8 +86,11 @@ mod tests {
     use crate::chain::Roots;
 
     fn allowed(method: Method, headers: &[(&str, &str)]) -> bool {
-        let hosts = vec!["hub.test".into(), "localhost".into()];
-        let authority = Authority { hosts, policies: vec![], roots: Roots::default() };
+        let authority = Authority {
+            hosts: vec!["hub.test".into(), "localhost".into()],
+            policies: vec![],
+            roots: Roots::default(),
+        };
         let headers = headers.iter().map(|(name, value)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
         });
