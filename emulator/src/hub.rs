@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::auth::Authority;
+use crate::auth::{Authority, Credential, NamedKey};
 use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
@@ -20,11 +20,13 @@ use crate::faults::Fault;
 use crate::files::Files;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::registry::Record;
 use crate::routing::Routing;
 use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
+use crate::store::{Store, Writer};
 
 /// A running hub with a thread of its own; it stops when it is dropped.
 ///
@@ -32,6 +34,7 @@ use crate::setup;
 #[derive(Debug)]
 pub struct Hub {
     broker: Arc<Broker>,
+    kept: Option<Writer>,
     name: String,
     mqtt: SocketAddr,
     https: SocketAddr,
@@ -90,7 +93,13 @@ impl Hub {
         for (number, fault) in (1..).zip(&options.faults) {
             fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
         }
-        let registry = setup::registry(&options, &store)?;
+        let mut registry = setup::registry(&options, &store)?;
+        let kept = options.state.as_deref().map(Store::open).transpose()?;
+        if let Some(kept) = &kept {
+            for (identity, entry) in kept.read(&options.timing)? {
+                registry.insert(identity, entry);
+            }
+        }
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
         let files = Files::new(&options.files).map_err(StartError::new)?;
@@ -108,10 +117,12 @@ impl Hub {
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
         broker.files.set_host(&options.name, https.port());
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
+        let kept = kept.map(|kept| Writer::start(kept, broker.clone())).transpose()?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
         scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
+            kept,
             broker,
             name: options.name,
             mqtt,
@@ -226,10 +237,50 @@ impl Hub {
     /// always. Properties `$.cdid` and `$.cmid` may name a sender.
     ///
     /// # Errors
-    /// 404001 for an unknown module, 400 for a name that is no input's, 403004 for a full queue,
+    /// 404010 for an unknown module, 400 for a name that is no input's, 403004 for a full queue,
     /// 413001 for a body above 256 KiB.
     pub fn send_input(&self, id: &str, input: &str, message: CloudMessage) -> Result<String, HubError> {
         self.broker.send_input(&Identity::parse(id), input, message)
+    }
+
+    /// Registers `device` or `device/module` with new keys; its connection string.
+    ///
+    /// # Errors
+    /// 409001 or 409301 where it is registered, 404001 for a module of an unknown device, 413003
+    /// for its 51st module, 400 for an invalid id.
+    pub fn create(&self, id: &str) -> Result<String, HubError> {
+        let identity = Identity::parse(id);
+        let keys = Credential::Keys(Box::new([NamedKey::random()?, NamedKey::random()?]));
+        self.broker.create(&identity, Record::new(keys))?;
+        self.connection_string(id).ok_or_else(|| HubError::not_found(&identity))
+    }
+
+    /// Enables or disables `device` or `device/module`. Disabling closes its connection, and those
+    /// of a device's modules.
+    ///
+    /// # Errors
+    /// 404001 or 404010 where it is not registered.
+    pub fn set_enabled(&self, id: &str, enabled: bool) -> Result<(), HubError> {
+        self.broker.change(&Identity::parse(id), None, |record| {
+            record.enabled = enabled;
+            Ok(())
+        })
+    }
+
+    /// Deletes `device` or `device/module`, a device with its modules, and closes its connection.
+    ///
+    /// # Errors
+    /// 404001 or 404010 where it is not registered.
+    pub fn delete(&self, id: &str) -> Result<(), HubError> {
+        self.broker.delete(&Identity::parse(id), None)
+    }
+
+    /// Takes every cloud-to-device message out of a device's queue; how many there were.
+    ///
+    /// # Errors
+    /// 404001 for an unknown device.
+    pub fn purge(&self, device: &str) -> Result<usize, HubError> {
+        self.broker.purge(device)
     }
 
     /// Arms a fault; how many live connections it has reached at once.
@@ -282,13 +333,12 @@ impl Hub {
         receiver.recv().map_err(stopped)?
     }
 
-    pub fn is_connected(&self, id: &str) -> bool {
-        self.broker.is_connected(&Identity::parse(id))
+    /// Ends as dropping does; the error says what could not be kept.
+    pub(crate) fn stop(mut self) -> Result<(), String> {
+        self.shut()
     }
-}
 
-impl Drop for Hub {
-    fn drop(&mut self) {
+    fn shut(&mut self) -> Result<(), String> {
         if let Some(stop) = self.stop.take() {
             // The thread may be gone already.
             let _ = stop.send(());
@@ -296,7 +346,21 @@ impl Drop for Hub {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // After it nothing changes any more.
+        let kept = self.kept.take().map_or(Ok(()), |mut kept| kept.finish());
         self.broker.events.close();
         self.broker.routing.close();
+        kept
+    }
+
+    pub fn is_connected(&self, id: &str) -> bool {
+        self.broker.is_connected(&Identity::parse(id))
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // Who wants to know whether everything could be kept calls `stop`.
+        let _ = self.shut();
     }
 }

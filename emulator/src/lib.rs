@@ -38,6 +38,7 @@ mod scenario;
 mod scratch;
 mod server;
 mod setup;
+mod store;
 mod time;
 mod tls;
 mod toml_file;

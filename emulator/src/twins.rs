@@ -1,5 +1,6 @@
 //! Device twins: validation, merging and versions. Pure: the time is given as text.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 const MAX_DEPTH: usize = 10;
@@ -13,7 +14,7 @@ const MAX_INTEGER: i64 = 4_503_599_627_370_495;
 type Object = Map<String, Value>;
 
 /// One half of the properties, with its own version.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Section {
     values: Object,
     metadata: Object,
@@ -80,7 +81,7 @@ impl Desired {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Twin {
     desired: Section,
     reported: Section,

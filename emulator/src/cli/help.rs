@@ -15,6 +15,8 @@ to back-ends with a token of the service connection string
                                   the same to an input of a module, as another module's output
   GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module
   POST /twins/ID/methods          a direct method; /twins/DEV/modules/MOD/methods of a module
+  GET, PUT, DELETE /devices/ID    the identity; /devices/DEV/modules/MOD of a module
+  and lists, bulk operations, queries, statistics, purge and feedback as IoT Hub has them
 and to everybody who reaches the port, but not to other web sites
   GET /                           a page to watch the hub and to try things out
   GET /emulator/events            what --events writes, as server-sent events; goes on after
