@@ -109,7 +109,12 @@ impl Event {
     fn is_operation(&self) -> bool {
         matches!(
             self,
-            Self::Connected { .. } | Self::Disconnected { .. } | Self::Refused { .. } | Self::Identity { .. }
+            Self::Connected { .. }
+                | Self::Disconnected { .. }
+                | Self::Refused { .. }
+                | Self::NotProvisioned { .. }
+                | Self::Provisioned { .. }
+                | Self::Identity { .. }
         )
     }
 }

@@ -73,7 +73,10 @@ fn whoever_does_not_go_on_is_cut() {
         ("half a request line", "GET /twins/d"),
         ("half a head", "GET /twins/d HTTP/1.1\r\nHost: localhost\r\nAuthoriz"),
         ("a finished request and no other", "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ("half a body", "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{"),
+        (
+            "half a body",
+            "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{",
+        ),
         (
             "a chunked body without an end",
             "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
@@ -100,7 +103,7 @@ fn whoever_does_not_go_on_is_cut() {
 fn a_body_that_trickles_is_cut() {
     let (hub, _events) = start_hurried();
     let mut stream = secure(&hub, hub.https_address(), Tls::default());
-    let head = "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
+    let head = "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     stream.sock.set_read_timeout(Some(DEADLINE / 20)).unwrap();
     let mut answer = Vec::new();
@@ -152,7 +155,7 @@ fn what_is_too_large_is_not_waited_for() {
     let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(300_000));
     let answered = answer(head);
     assert!(answered.starts_with("HTTP/1.1 431"), "{answered:.200}");
-    let body = "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n";
+    let body = "POST /emulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n";
     assert!(answer(body.to_owned()).starts_with("HTTP/1.1 4"));
 
     // A frame that announces 16 MiB.

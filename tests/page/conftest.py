@@ -10,7 +10,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from local_hub import LocalHub
+from local_hub import PATIENCE, LocalHub
 from page import Page
 
 
@@ -35,7 +35,8 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver = shutil.which("chromedriver")
     assert driver, "chromedriver is not installed: make system-packages"
     browser = webdriver.Chrome(options(), Service(driver))
-    browser.set_script_timeout(30)
+    browser.set_script_timeout(PATIENCE)
+    browser.set_page_load_timeout(PATIENCE)
     yield browser
     browser.quit()
 

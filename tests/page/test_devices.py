@@ -134,3 +134,14 @@ def test_a_hub_comes_back(page: Page, tmp_path) -> None:  # type: ignore[no-unty
             page.wait_row("operations", "lamp", "connected")
     finally:
         hub.stop()
+
+
+def test_pages_that_were_left_hold_no_connection(page: Page, hub: LocalHub) -> None:
+    # A browser has six connections to a hub; a page of before must not keep its own.
+    for _ in range(8):
+        page.open()
+    page.browser.back()  # the empty page between
+    page.browser.back()
+    page.wait_text("device-count", "registered")
+    with hub.device("valve"):
+        page.until(lambda: "connected since" in page.row("valve").text, "valve to connect")

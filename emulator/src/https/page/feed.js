@@ -176,8 +176,9 @@ function operationText(event) {
     case "disconnected":
       return `${event.code}: ${event.reason}`;
     case "refused": {
-      const code = event.return_code === null ? "without a CONNACK" : `CONNACK ${event.return_code}`;
-      return `${event.code}: ${event.reason} (${code})`;
+      const code = (event.return_code ?? null) === null ? "without a CONNACK" : `CONNACK ${event.return_code}`;
+      const who = event.registration === undefined ? "" : `registration ${event.registration}: `;
+      return `${who}${event.code}: ${event.reason} (${code})`;
     }
     case "c2d":
     case "input": {
@@ -189,6 +190,8 @@ function operationText(event) {
       return `${event.section}, version ${event.version}: ${json(event.patch)}`;
     case "method":
       return `${event.name} answered ${event.status}: ${json(event.response)}`;
+    case "provisioned":
+      return `registration ${event.registration}${event.group === null ? "" : ` of the group ${event.group}`}, ${event.substatus}`;
     case "identity":
       return event.change;
     case "subscribed":

@@ -23,6 +23,8 @@ export function follow({ onState, onSnapshot, onEvent }) {
   let seen = 0;
   let floor = 0;
   let pause = 250;
+  let source = null;
+  let asleep = false;
 
   const snapshot = async () => {
     const state = await ask("devices");
@@ -44,7 +46,8 @@ export function follow({ onState, onSnapshot, onEvent }) {
       retry();
       return;
     }
-    const source = new EventSource(`/emulator/events?after=${encodeURIComponent(`${run}-${seen}`)}`);
+    if (asleep) return;
+    source = new EventSource(`/emulator/events?after=${encodeURIComponent(`${run}-${seen}`)}`);
     source.onopen = () => {
       pause = 250;
       onState("live");
@@ -62,10 +65,21 @@ export function follow({ onState, onSnapshot, onEvent }) {
     };
   };
   const retry = () => {
+    if (asleep) return;
     onState("reconnecting");
-    setTimeout(open, pause);
+    setTimeout(() => asleep || open(), pause);
     pause = Math.min(pause * 2, MAX_PAUSE);
   };
+  // A page that a browser keeps for going back would keep one of its six connections to the hub, too.
+  window.addEventListener("pagehide", () => {
+    asleep = true;
+    source?.close();
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    asleep = false;
+    open();
+  });
   open();
   return refresh;
 }
