@@ -11,6 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::files::Blob;
 use crate::history::{Batch, History, Line};
 use crate::identity::Identity;
 use crate::time::now_text;
@@ -86,6 +87,15 @@ pub(crate) enum Event {
     NotKept {
         reason: String,
     },
+    /// The end of a file's upload, as the device tells it.
+    File {
+        state: &'static str,
+        correlation_id: String,
+        blob: String,
+        file: Option<Blob>,
+        status_code: Option<i64>,
+        status_description: Option<String>,
+    },
     Subscribed {
         filters: Vec<(String, u8)>,
     },
@@ -124,6 +134,7 @@ impl Serialize for Stamped<'_> {
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
             Event::Method { .. } => "method",
             Event::NotKept { .. } => "state",
+            Event::File { .. } => "file",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
         };
@@ -192,6 +203,15 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("response", response)?;
             }
             Event::NotKept { reason } => map.serialize_entry("reason", reason)?,
+            Event::File { state, correlation_id, blob, file, status_code, status_description } => {
+                map.serialize_entry("state", state)?;
+                map.serialize_entry("correlation_id", correlation_id)?;
+                map.serialize_entry("blob", blob)?;
+                map.serialize_entry("path", &file.as_ref().map(|file| &file.path))?;
+                map.serialize_entry("size", &file.as_ref().map(|file| file.size))?;
+                map.serialize_entry("status_code", status_code)?;
+                map.serialize_entry("status_description", status_description)?;
+            }
             Event::Subscribed { filters } => {
                 map.serialize_entry("filters", &InOrder(filters))?;
             }

@@ -17,6 +17,7 @@ use crate::chain::Roots;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
+use crate::files::Files;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::routing::Routing;
@@ -100,9 +101,11 @@ impl Hub {
         }
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let files = Files::new(&options.files).map_err(StartError::new)?;
         let dps = setup::dps(&options, &store)?;
         let timing = options.timing;
-        let broker = Arc::new(Broker::new(Parts { authority, registry, routes, routing, dps, timing }));
+        let broker =
+            Arc::new(Broker::new(Parts { authority, registry, routes, routing, files, dps, timing }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -111,6 +114,7 @@ impl Hub {
             listener.local_addr().map_err(|e| StartError::new(format!("a bound address: {e}")))
         };
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
+        broker.files.set_host(&options.name, https.port());
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let kept = kept.map(|kept| Writer::start(kept, broker.clone())).transpose()?;
         let (stop, stopped) = oneshot::channel();

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::dps::DpsOptions;
+use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
 use crate::scenario::TimedFault;
@@ -147,6 +148,8 @@ pub struct Options {
     pub routes: Vec<(String, String)>,
     /// Which messages go where; all of them to the hub's own events by default.
     pub routing: RoutingOptions,
+    /// How devices upload files.
+    pub files: FileOptions,
     pub timing: Timing,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
@@ -170,6 +173,7 @@ impl Default for Options {
             name: "localhost".to_owned(),
             routes: Vec::new(),
             routing: RoutingOptions::default(),
+            files: FileOptions::default(),
             timing: Timing::default(),
             x509_roots: Vec::new(),
             state: None,

@@ -6,7 +6,6 @@ use std::sync::mpsc::SyncSender;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use crate::auth::Credential;
 use crate::broker::mailbox::Mailbox;

@@ -37,6 +37,7 @@ use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::feedback::Feedback;
+use crate::files::Files;
 use crate::module_routes::Route;
 use crate::options::Timing;
 use crate::registry::Registry;
@@ -47,6 +48,7 @@ pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: Arc<EventBus>,
     pub(crate) timing: Timing,
+    pub(crate) files: Files,
     pub(crate) routing: Routing,
     pub(crate) dps: Dps,
     routes: Vec<Route>,
@@ -63,6 +65,7 @@ pub(crate) struct Parts {
     /// Between the modules of a device.
     pub(crate) routes: Vec<Route>,
     pub(crate) routing: Routing,
+    pub(crate) files: Files,
     pub(crate) dps: Dps,
     pub(crate) timing: Timing,
 }
@@ -75,11 +78,12 @@ pub(crate) struct State {
 
 impl Broker {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { authority, registry, routes, routing, dps, timing } = parts;
+        let Parts { authority, registry, routes, routing, files, dps, timing } = parts;
         Self {
             authority,
             events: Arc::default(),
             timing,
+            files,
             routing,
             dps,
             routes,

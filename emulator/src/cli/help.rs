@@ -2,7 +2,8 @@
 
 pub(super) const MORE: &str = "\
 The HTTPS port serves, to devices,
-  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt
+  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt; to the provisioning
+                                  service too
 to back-ends with a token of the service connection string
   POST /devices/ID/messages/devicebound
                                   a cloud-to-device message: the body as it is; the headers
@@ -12,8 +13,14 @@ to back-ends with a token of the service connection string
                                   properties, emulator-bag the end of the topic as it is
   POST /devices/DEV/modules/MOD/inputs/INPUT
                                   the same to an input of a module, as another module's output
-  GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module
-  POST /twins/ID/methods          a direct method; /twins/DEV/modules/MOD/methods of a module
+  GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module; a change is
+                                  {\"properties\":{\"desired\":{...}},\"tags\":{...}}
+  POST /twins/ID/methods          a direct method, {\"methodName\":NAME,\"payload\":JSON,
+                                  \"responseTimeoutInSeconds\":30}; /twins/DEV/modules/MOD/methods
+                                  of a module
+  GET /devices, GET, PUT, DELETE /devices/ID
+                                  the registry; /devices/DEV/modules[/MOD] of modules
+  POST /devices/query             {\"query\":\"SELECT * FROM devices WHERE ...\"}
 and to everybody who reaches the port, but not to other web sites
   GET /                           a page to watch the hub and to try things out
   GET /emulator/events            what --events writes, as server-sent events; goes on after
@@ -25,7 +32,19 @@ and to everybody who reaches the port, but not to other web sites
   GET, DELETE /emulator/faults    the faults that there are and that wait; forgets those
   POST /emulator/faults           {\"fault\":NAME,\"device\":ID,\"count\":N,\"for_ms\":T,
                                   \"after_messages\":K,\"code\":C} as application/json; all but
-                                  the name may be left out; ID may be DEV/MOD or *
+                                  the name may be left out; ID may be DEV/MOD,
+                                  a registration or *
+
+Events, one line of JSON each, with \"event\", \"time\", \"device\" and \"module\"
+  telemetry                       body (body_base64 where it is not UTF-8), system, properties
+  connected, disconnected, refused
+                                  how and why
+  subscribed, unsubscribed        filters
+  c2d, input                      a message was queued, delivered, unlocked, completed, expired,
+                                  purged or dropped
+  twin, method                    what was changed, called and answered
+  identity, provisioned, file     something was registered, assigned or uploaded
+  state                           something could not be written into --state
 
 Faults
   drop, expire, take_over         the connection is closed; drop with after_messages at the

@@ -4,6 +4,7 @@ mod absent;
 mod bulk;
 mod digital_twins;
 mod feedback;
+mod file_notices;
 mod identities;
 mod messages;
 mod methods;
@@ -34,6 +35,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .merge(bulk::router())
         .merge(digital_twins::router())
         .merge(feedback::router())
+        .merge(file_notices::router())
         .merge(methods::router())
         .merge(query::router())
         .merge(registry::router())
