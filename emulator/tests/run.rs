@@ -46,14 +46,14 @@ fn the_command_meets_its_hub_by_the_environment() {
         echo "$PROVISIONING_REGISTRATION_ID $PROVISIONING_SYMMETRIC_KEY $IOTHUB_DEVICE_DPS_DEVICE_ID"
     "#;
     let devices = ["--device", "gauge-1", "--device", "other=a2V5a2V5a2V5a2U="];
-    let provisioning = ["--dps-scope", "0ne1", "--enroll", "r=a2V5a2V5a2V5a2U="];
+    let provisioning = ["--dps-scope", "0ne1", "--enroll", "r=a2V5a2V5a2V5a2V5a2V5aw=="];
     let mut command = run(&[devices, provisioning].concat(), script);
     let output = output_of(command.arg(PROGRAM));
     let lines: Vec<&str> = output.lines().collect();
     assert!(lines[0].contains(r#""body":"hello""#), "{output}");
     assert!(lines[1].starts_with("HostName=localhost;DeviceId=gauge-1;SharedAccessKey="), "{output}");
     assert_eq!(lines[2], "HostName=localhost;DeviceId=other;SharedAccessKey=a2V5a2V5a2V5a2U=");
-    assert_eq!(lines[4..], ["0ne1 0ne1 0ne1 127.0.0.1", "r a2V5a2V5a2V5a2U= r"], "{output}");
+    assert_eq!(lines[4..], ["0ne1 0ne1 0ne1 127.0.0.1", "r a2V5a2V5a2V5a2V5a2V5aw== r"], "{output}");
     assert!(!std::path::Path::new(lines[3]).exists(), "{} is left", lines[3]);
 }
 
