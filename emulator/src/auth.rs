@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::{self, CLOCK_SKEW, SasToken, SharedAccessKey};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Roots, Shown};
+use crate::error::HubError;
 use crate::identity::Identity;
 
 /// How a device or module proves who it is.
@@ -46,6 +50,14 @@ pub(crate) struct NamedKey {
 impl NamedKey {
     pub(crate) fn new(base64: &str) -> iothub_mqtt::Result<Self> {
         Ok(Self { base64: base64.to_owned(), key: SharedAccessKey::from_base64(base64)? })
+    }
+
+    /// A key that nobody has had before.
+    pub(crate) fn random() -> Result<Self, HubError> {
+        let failed = || HubError::new(500_001, "ServerError", "no key could be made");
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| failed())?;
+        Self::new(&STANDARD.encode(bytes)).map_err(|_| failed())
     }
 }
 

@@ -60,15 +60,13 @@ fn every_option_is_read() {
         name = "storm"
         condition = "level = 'storm'"
         endpoint = "storms"
-        [[faults]]
-        name = "drop"
         [dps]
-        id-scope = "0ne1"
-        [[dps.enrollments]]
-        registration = "r"
+        id-scope = "0neSCOPE"
         [[dps.groups]]
         name = "g"
-        roots = ["makers.pem"]
+        roots = ["group.pem"]
+        [[faults]]
+        name = "drop"
         "#,
     )
     .unwrap();
@@ -80,11 +78,11 @@ fn every_option_is_read() {
     assert_eq!(options.x509_roots, [Pem::File(path("root.pem")), Pem::File("/etc/root.pem".into())]);
     assert_eq!(options.routes, [("d/m/out".to_owned(), "d/m/in".to_owned())]);
     assert_eq!(options.faults.len(), 1);
+    assert_eq!(options.dps.id_scope.as_deref(), Some("0neSCOPE"));
+    assert_eq!(options.dps.groups[0].roots, [Pem::File(path("group.pem"))]);
     assert_eq!(options.routing.endpoints[0].file, Some(path("storms.jsonl")));
     assert_eq!(options.routing.routes, [RouteOptions::new("storm", "level = 'storm'", "storms")]);
     assert!(!options.routing.fallback_route);
-    assert_eq!((options.dps.id_scope.as_deref(), options.dps.enrollments.len()), (Some("0ne1"), 1));
-    assert_eq!(options.dps.groups[0].roots, [Pem::File(path("makers.pem"))]);
 
     let ids: Vec<_> = options.identities.iter().map(|given| given.identity.to_string()).collect();
     assert_eq!(ids, ["d", "d/m", "x", "c"]);

@@ -83,10 +83,6 @@ pub(crate) enum Event {
         request: Value,
         response: Value,
     },
-    /// Something could not be written into the state directory.
-    NotKept {
-        reason: String,
-    },
     /// The end of a file's upload, as the device tells it.
     File {
         state: &'static str,
@@ -95,6 +91,10 @@ pub(crate) enum Event {
         file: Option<Blob>,
         status_code: Option<i64>,
         status_description: Option<String>,
+    },
+    /// Something could not be written into the state directory.
+    NotKept {
+        reason: String,
     },
     Subscribed {
         filters: Vec<(String, u8)>,
@@ -133,8 +133,8 @@ impl Serialize for Stamped<'_> {
             Event::Queue { input: Some(_), .. } => "input",
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
             Event::Method { .. } => "method",
-            Event::NotKept { .. } => "state",
             Event::File { .. } => "file",
+            Event::NotKept { .. } => "state",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
         };
@@ -202,7 +202,6 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("request", request)?;
                 map.serialize_entry("response", response)?;
             }
-            Event::NotKept { reason } => map.serialize_entry("reason", reason)?,
             Event::File { state, correlation_id, blob, file, status_code, status_description } => {
                 map.serialize_entry("state", state)?;
                 map.serialize_entry("correlation_id", correlation_id)?;
@@ -212,6 +211,7 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("status_code", status_code)?;
                 map.serialize_entry("status_description", status_description)?;
             }
+            Event::NotKept { reason } => map.serialize_entry("reason", reason)?,
             Event::Subscribed { filters } => {
                 map.serialize_entry("filters", &InOrder(filters))?;
             }

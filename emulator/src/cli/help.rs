@@ -21,6 +21,7 @@ to back-ends with a token of the service connection string
   GET /devices, GET, PUT, DELETE /devices/ID
                                   the registry; /devices/DEV/modules[/MOD] of modules
   POST /devices/query             {\"query\":\"SELECT * FROM devices WHERE ...\"}
+  and lists, bulk operations, statistics, purge and feedback as IoT Hub has them
 and to everybody who reaches the port, but not to other web sites
   GET /                           a page to watch the hub and to try things out
   GET /emulator/events            what --events writes, as server-sent events; goes on after

@@ -116,6 +116,11 @@ fn refusals_have_the_hubs_status() {
         let answer = authorized(&hub, line, headers, body);
         assert_eq!((answer.status, answer.error()), expected, "{line} {headers:?} {body}");
     }
+    let endless = "x".repeat(3 << 20);
+    for line in [c2d, "PATCH /twins/d", "POST /devices"] {
+        let answer = authorized(&hub, line, &[], &endless);
+        assert_eq!((answer.status, answer.error()), (413, "MessageTooLarge"), "{line}");
+    }
     for version in ["2021-04-12", "2020-05-31-preview"] {
         assert_eq!(authorized(&hub, &format!("GET /twins/d?api-version={version}"), &[], "").status, 200);
     }
