@@ -98,10 +98,10 @@ pub(super) fn timeouts(
 ) -> Result<(Duration, Duration), HubError> {
     let (connect, response) = (connect.unwrap_or(0), response.unwrap_or(30));
     if !(5..=300).contains(&response) {
-        return Err(HubError::argument("responseTimeoutInSeconds must be 5 to 300").into());
+        return Err(HubError::argument("responseTimeoutInSeconds must be 5 to 300"));
     }
     if connect > 300 {
-        return Err(HubError::argument("connectTimeoutInSeconds must be 0 to 300").into());
+        return Err(HubError::argument("connectTimeoutInSeconds must be 0 to 300"));
     }
     Ok((Duration::from_secs(connect), Duration::from_secs(response)))
 }
