@@ -29,6 +29,9 @@ const IDENTITIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ident
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const SCHEMA: u64 = 1;
 
+/// Who, and what to write of it: nothing where it is gone.
+type Row = (Identity, Option<Vec<u8>>);
+
 #[derive(Debug)]
 pub(crate) struct Store {
     database: Database,
@@ -59,13 +62,12 @@ impl Store {
     }
 
     fn check_schema(&self) -> Result<(), String> {
-        let text = |e: redb::Error| e.to_string();
-        let write = self.database.begin_write().map_err(|e| text(e.into()))?;
+        let write = self.database.begin_write().map_err(text)?;
         {
-            let mut about = write.open_table(ABOUT).map_err(|e| text(e.into()))?;
-            let schema = about.get("schema").map_err(|e| text(e.into()))?.map(|value| value.value());
+            let mut about = write.open_table(ABOUT).map_err(text)?;
+            let schema = about.get("schema").map_err(text)?.map(|value| value.value());
             match schema {
-                None => about.insert("schema", SCHEMA).map(|_| ()).map_err(|e| text(e.into()))?,
+                None => about.insert("schema", SCHEMA).map(|_| ()).map_err(text)?,
                 Some(SCHEMA) => {}
                 Some(other) => {
                     return Err(format!(
@@ -73,9 +75,9 @@ impl Store {
                     ));
                 }
             }
-            write.open_table(IDENTITIES).map_err(|e| text(e.into()))?;
+            write.open_table(IDENTITIES).map_err(text)?;
         }
-        write.commit().map_err(|e| text(e.into()))
+        write.commit().map_err(text)
     }
 
     /// Everybody who was kept; modules whose device was not are left out.
@@ -83,7 +85,7 @@ impl Store {
         let failed = |why: String| StartError::new(format!("--state {}: {why}", self.path.display()));
         let mut kept: Vec<(Identity, Entry)> = Vec::new();
         let mut devices = HashSet::new();
-        let mut each = |id: &str, row: &[u8]| {
+        let each = |id: &str, row: &[u8]| {
             let mut entry: Entry = serde_json::from_slice(row)
                 .map_err(|e| format!("{id} cannot be read ({e}): delete the file to start anew"))?;
             // The clients are gone, and with them what CleanSession 1 promised.
@@ -104,17 +106,16 @@ impl Store {
             kept.push((identity, entry));
             Ok(())
         };
-        self.for_each(&mut each).map_err(failed)?;
+        self.for_each(each).map_err(failed)?;
         Ok(kept)
     }
 
     /// In the order of the ids: a device comes before its modules.
-    fn for_each(&self, each: &mut dyn FnMut(&str, &[u8]) -> Result<(), String>) -> Result<(), String> {
-        let text = |e: redb::Error| e.to_string();
-        let read = self.database.begin_read().map_err(|e| text(e.into()))?;
-        let table = read.open_table(IDENTITIES).map_err(|e| text(e.into()))?;
-        for row in table.iter().map_err(|e| text(e.into()))? {
-            let (id, row) = row.map_err(|e| text(e.into()))?;
+    fn for_each(&self, mut each: impl FnMut(&str, &[u8]) -> Result<(), String>) -> Result<(), String> {
+        let read = self.database.begin_read().map_err(text)?;
+        let table = read.open_table(IDENTITIES).map_err(text)?;
+        for row in table.iter().map_err(text)? {
+            let (id, row) = row.map_err(text)?;
             each(id.value(), row.value())?;
         }
         Ok(())
@@ -122,19 +123,22 @@ impl Store {
 
     /// Writes the new rows, and takes away those that are `None`, all or nothing. It is on the disk
     /// when this returns.
-    fn write(&self, changes: &[(Identity, Option<Vec<u8>>)]) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
+    fn write(&self, rows: &[Row]) -> Result<(), String> {
+        let write = self.database.begin_write().map_err(text)?;
         let mut changed = false;
         {
-            let mut table = write.open_table(IDENTITIES)?;
-            for (identity, row) in changes {
+            let mut table = write.open_table(IDENTITIES).map_err(text)?;
+            for (identity, row) in rows {
                 let id = identity.to_string();
                 changed |= match row {
-                    None => table.remove(id.as_str())?.is_some(),
+                    None => table.remove(id.as_str()).map_err(text)?.is_some(),
                     Some(row) => {
-                        let same = table.get(id.as_str())?.is_some_and(|known| known.value() == &row[..]);
+                        let same = table
+                            .get(id.as_str())
+                            .map_err(text)?
+                            .is_some_and(|known| known.value() == &row[..]);
                         if !same {
-                            table.insert(id.as_str(), &row[..])?;
+                            table.insert(id.as_str(), &row[..]).map_err(text)?;
                         }
                         !same
                     }
@@ -142,11 +146,15 @@ impl Store {
             }
         }
         match changed {
-            true => write.commit()?,
-            false => write.abort()?,
+            true => write.commit().map_err(text)?,
+            false => write.abort().map_err(text)?,
         }
         Ok(())
     }
+}
+
+fn text(error: impl Into<redb::Error>) -> String {
+    error.into().to_string()
 }
 
 #[cfg(test)]

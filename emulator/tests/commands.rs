@@ -46,7 +46,7 @@ fn they_find_the_hub_by_its_directory_as_long_as_it_runs() {
 
 #[test]
 fn what_goes_wrong_is_named() {
-    let hub = Running::start(&["--device", "d"]);
+    let hub = Running::start(&["--device", "d", "--x509-ca", "x"]);
     let other = Running::start(&[]);
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     for (arguments, part) in [
@@ -64,7 +64,8 @@ fn what_goes_wrong_is_named() {
             &["twin", "d", "--service", "HostName=localhost;SharedAccessKeyName=a;SharedAccessKey=AAAA"],
             "--ca is needed",
         ),
-        (&["token", "nobody"], "nobody was not there"),
+        (&["token", "nobody"], "DeviceNotFound"),
+        (&["token", "x"], "x has no key"),
         (&["token", "--policy", "none"], "the hub has no such policy"),
     ] {
         let error = error_of(&mut command(&hub, arguments));

@@ -42,13 +42,18 @@ fn the_command_meets_its_hub_by_the_environment() {
         echo "$IOTHUB_DEVICE_CONNECTION_STRING"
         echo "$IOTHUB_DEVICE_CONNECTION_STRING_OTHER"
         dirname "$IOTHUB_EVENTS"
+        echo "$IOTHUB_DPS_ID_SCOPE $IOTHUB_DEVICE_DPS_ID_SCOPE $PROVISIONING_IDSCOPE $PROVISIONING_HOST"
+        echo "$PROVISIONING_REGISTRATION_ID $PROVISIONING_SYMMETRIC_KEY $IOTHUB_DEVICE_DPS_DEVICE_ID"
     "#;
-    let mut command = run(&["--device", "gauge-1", "--device", "other=a2V5a2V5a2V5a2U="], script);
+    let devices = ["--device", "gauge-1", "--device", "other=a2V5a2V5a2V5a2U="];
+    let provisioning = ["--dps-scope", "0ne1", "--enroll", "r=a2V5a2V5a2V5a2V5a2V5aw=="];
+    let mut command = run(&[devices, provisioning].concat(), script);
     let output = output_of(command.arg(PROGRAM));
     let lines: Vec<&str> = output.lines().collect();
     assert!(lines[0].contains(r#""body":"hello""#), "{output}");
     assert!(lines[1].starts_with("HostName=localhost;DeviceId=gauge-1;SharedAccessKey="), "{output}");
     assert_eq!(lines[2], "HostName=localhost;DeviceId=other;SharedAccessKey=a2V5a2V5a2V5a2U=");
+    assert_eq!(lines[4..], ["0ne1 0ne1 0ne1 127.0.0.1", "r a2V5a2V5a2V5a2V5a2V5aw== r"], "{output}");
     assert!(!std::path::Path::new(lines[3]).exists(), "{} is left", lines[3]);
 }
 

@@ -24,6 +24,8 @@ fn twin(hub: &Running, arguments: &[&str]) -> Value {
 fn a_killed_hub_leaves_a_whole_state() {
     /// What is written before the hub may be killed, and how often that is tried.
     const ENOUGH: usize = 20;
+    /// So many messages that the queue, which holds 50, is never full.
+    const MESSAGES: u64 = 40;
     let state = scratch("state");
     let arguments = ["--device", "d", "--state", state.to_str().unwrap()];
     let mut least = 0;
@@ -35,20 +37,23 @@ fn a_killed_hub_leaves_a_whole_state() {
         assert_eq!(kept["properties"]["desired"]["$version"], number + 1);
         // A message goes before each change, so that each kill may leave one more.
         let messages = kept["cloudToDeviceMessageCount"].as_u64().unwrap();
-        assert!((number.min(50)..=(number + round).min(50)).contains(&messages), "{messages} at {number}");
+        assert!(
+            (number.min(MESSAGES)..=number.min(MESSAGES) + round).contains(&messages),
+            "{messages} at {number}"
+        );
         assert!(number >= least, "{number} of {least}");
         least = number;
 
         let done = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
+            let writer = scope.spawn(|| {
                 for n in number + 1.. {
                     let command = |name: &str, argument: &str, last: &str| {
                         let mut command = Command::new(PROGRAM);
                         command.args([name, "d", argument, last]).arg("--certs").arg(&hub.certs);
                         command.stderr(Stdio::null()).stdout(Stdio::null()).status().unwrap().success()
                     };
-                    if n <= 50 && !command("send", &n.to_string(), "--property=k=v")
+                    if n <= MESSAGES && !command("send", &n.to_string(), "--property=k=v")
                         || !command("twin", "set-desired", &format!(r#"{{"n":{n}}}"#))
                     {
                         return;
@@ -56,13 +61,14 @@ fn a_killed_hub_leaves_a_whole_state() {
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });
-            while done.load(Ordering::Relaxed) < ENOUGH {
+            while done.load(Ordering::Relaxed) < ENOUGH && !writer.is_finished() {
                 std::thread::yield_now();
             }
             assert!(
                 Command::new("kill").args(["-KILL", &hub.child.id().to_string()]).status().unwrap().success()
             );
         });
+        assert!(done.into_inner() >= ENOUGH, "the hub did not take it all");
         assert_eq!(hub.child.wait().unwrap().signal(), Some(9));
     }
     assert!(least > 0, "nothing was kept");

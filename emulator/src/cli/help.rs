@@ -13,10 +13,15 @@ to back-ends with a token of the service connection string
                                   properties, emulator-bag the end of the topic as it is
   POST /devices/DEV/modules/MOD/inputs/INPUT
                                   the same to an input of a module, as another module's output
-  GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module
-  POST /twins/ID/methods          a direct method; /twins/DEV/modules/MOD/methods of a module
-  GET, PUT, DELETE /devices/ID    the identity; /devices/DEV/modules/MOD of a module
-  and lists, bulk operations, queries, statistics, purge and feedback as IoT Hub has them
+  GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module; a change is
+                                  {\"properties\":{\"desired\":{...}},\"tags\":{...}}
+  POST /twins/ID/methods          a direct method, {\"methodName\":NAME,\"payload\":JSON,
+                                  \"responseTimeoutInSeconds\":30}; /twins/DEV/modules/MOD/methods
+                                  of a module
+  GET /devices, GET, PUT, DELETE /devices/ID
+                                  the registry; /devices/DEV/modules[/MOD] of modules
+  POST /devices/query             {\"query\":\"SELECT * FROM devices WHERE ...\"}
+  and lists, bulk operations, statistics, purge and feedback as IoT Hub has them
 and to everybody who reaches the port, but not to other web sites
   GET /                           a page to watch the hub and to try things out
   GET /emulator/events            what --events writes, as server-sent events; goes on after
@@ -30,6 +35,17 @@ and to everybody who reaches the port, but not to other web sites
                                   \"after_messages\":K,\"code\":C} as application/json; all but
                                   the name may be left out; ID may be DEV/MOD,
                                   a registration or *
+
+Events, one line of JSON each, with \"event\", \"time\", \"device\" and \"module\"
+  telemetry                       body (body_base64 where it is not UTF-8), system, properties
+  connected, disconnected, refused
+                                  how and why
+  subscribed, unsubscribed        filters
+  c2d, input                      a message was queued, delivered, unlocked, completed, expired,
+                                  purged or dropped
+  twin, method                    what was changed, called and answered
+  identity, provisioned, file     something was registered, assigned or uploaded
+  state                           something could not be written into --state
 
 Faults
   drop, expire, take_over         the connection is closed; drop with after_messages at the

@@ -38,7 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command with a hub of its own, and end with its status.
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Send a cloud-to-device message through a running hub.
     Send(send::Send),
     /// Call a direct method of a device or module; prints its answer.

@@ -27,6 +27,9 @@ const NO_HUB: u8 = 125;
 ///   IOTHUB_CA_FILE                        what to trust
 ///   IOTHUB_HOST, IOTHUB_MQTT_PORT, IOTHUB_HTTPS_PORT
 ///                                         where the hub listens
+///   IOTHUB_DPS_ID_SCOPE                   of the provisioning service; it and the first --enroll
+///                                         also as PROVISIONING_... and IOTHUB_DEVICE_DPS_..., as
+///                                         Microsoft's samples read them
 ///   IOTHUB_EVENTS                         a file: one JSON line for each event
 ///   IOTHUB_EMULATOR_CERTS                 by which the subcommands of iothub-emulator find it
 ///
@@ -89,11 +92,9 @@ fn environment(ready: &Ready, given: &[String], events: &Path) -> Vec<(String, S
         ("IOTHUB_MQTT_PORT".to_owned(), ready.mqtt_port.to_string()),
         ("IOTHUB_HTTPS_PORT".to_owned(), ready.https_port.to_string()),
         ("IOTHUB_EVENTS".to_owned(), text(events)),
-        // The two names that Microsoft's samples of provisioning read.
-        ("PROVISIONING_HOST".to_owned(), ready.reachable_host().to_owned()),
-        ("PROVISIONING_IDSCOPE".to_owned(), ready.dps.id_scope.clone()),
         (CERTS_VARIABLE.to_owned(), text(directory)),
     ];
+    environment.extend(provisioning(ready));
     // Those that were not given come last, in the order of the hub.
     let place = |id: &str| given.iter().position(|known| known == id).unwrap_or(given.len());
     let mut identities: Vec<_> = ready.devices.iter().collect();
@@ -114,6 +115,29 @@ fn environment(ready: &Ready, given: &[String], events: &Path) -> Vec<(String, S
         }
     }
     environment
+}
+
+/// The provisioning service and its first enrollment, under our name and those that Microsoft's
+/// samples read.
+fn provisioning(ready: &Ready) -> Vec<(String, String)> {
+    let host = ready.reachable_host();
+    let mut variables = vec![
+        ("IOTHUB_DPS_ID_SCOPE", ready.dps.id_scope.as_str()),
+        ("PROVISIONING_HOST", host),
+        ("PROVISIONING_IDSCOPE", ready.dps.id_scope.as_str()),
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", host),
+        ("IOTHUB_DEVICE_DPS_ID_SCOPE", ready.dps.id_scope.as_str()),
+    ];
+    if let Some((registration, key)) = ready.dps.first() {
+        variables.extend([
+            ("PROVISIONING_REGISTRATION_ID", registration),
+            ("IOTHUB_DEVICE_DPS_DEVICE_ID", registration),
+        ]);
+        if let Some(key) = key {
+            variables.extend([("PROVISIONING_SYMMETRIC_KEY", key), ("IOTHUB_DEVICE_DPS_DEVICE_KEY", key)]);
+        }
+    }
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// An id as a part of the name of a variable.

@@ -1,11 +1,11 @@
 //! `token`: a SAS token, for a client that makes none itself.
 
 use clap::Args;
-use iothub_mqtt::hub::connection_string::ConnectionString;
+use hyper::Method;
 use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 
 use super::reach::Reach;
-use super::service::{API, Service};
+use super::service::{self, API, Service};
 use crate::certs;
 use crate::identity::Identity;
 use crate::running;
@@ -35,13 +35,11 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(&self) -> Result<(), String> {
+        let service = self.reach.service()?;
         let line = match (&self.id, &self.curl) {
-            (Some(id), _) => self.of_identity(id)?,
-            (None, None) => self.of_policy(&self.reach.service()?)?,
-            (None, Some(path)) => {
-                let service = self.reach.service()?;
-                curl(&service, &self.of_policy(&service)?, path)
-            }
+            (Some(id), _) => self.of_identity(&service, id)?,
+            (None, None) => self.of_policy(&service)?,
+            (None, Some(path)) => curl(&service, &self.of_policy(&service)?, path),
         };
         println!("{line}");
         Ok(())
@@ -68,19 +66,15 @@ impl Token {
         }
     }
 
-    fn of_identity(&self, id: &str) -> Result<String, String> {
-        let ready = running::read(self.reach.directory())?;
-        let device = ready
-            .devices
-            .iter()
-            .find(|device| device.id == id)
-            .ok_or_else(|| format!("{id} was not there when the hub started"))?;
-        let text = device.connection_string.as_deref().unwrap_or_default();
-        let parsed: ConnectionString = text.parse().map_err(|e| format!("{id}: {e}"))?;
-        let key = parsed.shared_access_key.ok_or_else(|| format!("{id} has a certificate and no key"))?;
-        let key = SharedAccessKey::from_base64(&key).map_err(|e| format!("{id}: {e}"))?;
+    /// Signed with the primary key that the hub has now.
+    fn of_identity(&self, service: &Service, id: &str) -> Result<String, String> {
+        let path = format!("/devices/{}?{API}", service::target(id));
+        let registered = service.call(Method::GET, &path, &[], String::new())?.json()?;
+        let key = registered["authentication"]["symmetricKey"]["primaryKey"].as_str();
+        let key = key.ok_or_else(|| format!("{id} has no key: it does not log in with a token"))?;
+        let key = SharedAccessKey::from_base64(key).map_err(|e| format!("{id}: {e}"))?;
         let identity = Identity::parse(id);
-        let mut resource = format!("{}/devices/{}", parsed.host_name, identity.device_id());
+        let mut resource = format!("{}/devices/{}", service.name, identity.device_id());
         if let Some(module) = identity.module_id() {
             resource.push_str("/modules/");
             resource.push_str(module);

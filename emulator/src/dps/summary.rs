@@ -25,6 +25,13 @@ struct GroupSummary {
     key: Option<String>,
 }
 
+impl Summary {
+    /// The first individual enrollment: its registration id and its key.
+    pub(crate) fn first(&self) -> Option<(&str, Option<&str>)> {
+        self.enrollments.first().map(|first| (first.registration.as_str(), first.key.as_deref()))
+    }
+}
+
 impl Dps {
     pub(crate) fn id_scope(&self) -> &str {
         &self.id_scope

@@ -47,11 +47,11 @@ fn a_row_holds_an_entry_whole() {
     let row = || {
         let store = Store::open(&dir.path().join("state")).unwrap();
         let mut rows = Vec::new();
-        let mut each = |id: &str, row: &[u8]| {
+        let each = |id: &str, row: &[u8]| {
             rows.push((id.to_owned(), serde_json::from_slice::<serde_json::Value>(row).unwrap()));
             Ok(())
         };
-        store.for_each(&mut each).unwrap();
+        store.for_each(each).unwrap();
         rows
     };
     let before = row();

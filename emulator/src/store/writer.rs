@@ -95,7 +95,7 @@ fn write_changes(
         let rows: Vec<_> = std::mem::take(pending).into_iter().collect();
         if let Err(error) = store.write(&rows) {
             pending.extend(rows);
-            return Err(error.to_string());
+            return Err(error);
         }
     }
 }
