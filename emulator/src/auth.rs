@@ -3,9 +3,10 @@
 use std::fmt;
 
 use iothub_mqtt::hub::percent;
-use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
+use iothub_mqtt::hub::sas::{SasToken, SharedAccessKey};
 
 use crate::identity::Identity;
+use crate::settings::{ScopeCase, ScopeEncoding, Settings};
 use crate::tls::Thumbprints;
 
 /// How a device or module proves who it is.
@@ -75,6 +76,29 @@ impl Policy {
 pub(crate) struct Authority {
     pub(crate) hosts: Vec<String>,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) tokens: Tokens,
+}
+
+/// How tokens are read and how long they last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tokens {
+    /// Seconds after its expiry in which a token is still taken.
+    skew: u64,
+    /// Seconds on top of it until a connection is cut.
+    grace: u64,
+    case: ScopeCase,
+    encoding: ScopeEncoding,
+}
+
+impl From<&Settings> for Tokens {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            skew: settings.token_skew.as_secs(),
+            grace: settings.token_grace.as_secs(),
+            case: settings.sas_case,
+            encoding: settings.sas_encoding,
+        }
+    }
 }
 
 /// A device that was let in.
@@ -114,11 +138,11 @@ impl Authority {
                     if known.iter().any(|thumbprint| shown.matches(thumbprint)) {
                         Ok(Granted { method: method(scope, "x509"), until: None })
                     } else {
+                        let [primary, secondary] = [0, 1].map(|i| known.get(i).map_or("", String::as_str));
                         Err(format!(
-                            "thumbprint does not match configuration: SHA1 {}, SHA256 {}; configured {}",
-                            shown.sha1,
-                            shown.sha256,
-                            known.join(", ")
+                            "Thumbprint does not match configuration: Thumbprint: SHA1Hash={}, SHA2Hash={}; \
+                             Configuration: PrimaryThumbprint={primary}, SecondaryThumbprint={secondary}",
+                            shown.sha1, shown.sha256
                         ))
                     }
                 }
@@ -147,8 +171,8 @@ impl Authority {
                 method(scope, "sas")
             }
         };
-        check_expiry(&token, now)?;
-        Ok(Granted { method: granted, until: Some(token.expiry.saturating_add(CLOCK_SKEW)) })
+        let end = self.check_expiry(&token, now)?;
+        Ok(Granted { method: granted, until: Some(end.saturating_add(self.tokens.grace)) })
     }
 
     /// Decides a request of a back-end to `path` (segments after the host); the error is for people.
@@ -162,7 +186,8 @@ impl Authority {
         let token: SasToken = token.parse().map_err(|e: iothub_mqtt::Error| e.to_string())?;
         let name = token.key_name.clone().ok_or("the token has no skn")?;
         self.check_policy(&token, &name, right, path)?;
-        check_expiry(&token, now)
+        self.check_expiry(&token, now)?;
+        Ok(())
     }
 
     fn check_policy(
@@ -202,9 +227,13 @@ impl Authority {
         if !self.is_host(host) {
             return Err(format!("the token's sr is for the host '{host}', not for this hub"));
         }
+        let equal = |sent: &str, id: &str| match self.tokens.case {
+            ScopeCase::Ignored => sent.eq_ignore_ascii_case(id),
+            ScopeCase::Compared => sent == id,
+        };
+        let twice = self.tokens.encoding == ScopeEncoding::OnceOrTwice;
         let same = |sent: &str, id: &str| {
-            sent.eq_ignore_ascii_case(id)
-                || percent::decode(sent).is_ok_and(|again| again.eq_ignore_ascii_case(id))
+            equal(sent, id) || twice && percent::decode(sent).is_ok_and(|again| equal(&again, id))
         };
         if rest.len() <= wanted.len() && rest.iter().zip(wanted).all(|(sent, id)| same(sent, id)) {
             Ok(rest.len())
@@ -212,14 +241,17 @@ impl Authority {
             Err(format!("the token's sr '{decoded}' does not cover {}", wanted.join("/")))
         }
     }
-}
 
-fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
-    if token.is_expired(now) {
-        let ago = now.saturating_sub(token.expiry);
-        return Err(format!("the token expired {ago} s ago (se={}, the hub's clock is {now})", token.expiry));
+    /// The last second in which the token is taken.
+    fn check_expiry(&self, token: &SasToken, now: u64) -> Result<u64, String> {
+        let end = token.expiry.saturating_add(self.tokens.skew);
+        if now > end {
+            let ago = now.saturating_sub(token.expiry);
+            let se = token.expiry;
+            return Err(format!("the token expired {ago} s ago (se={se}, the hub's clock is {now})"));
+        }
+        Ok(end)
     }
-    Ok(())
 }
 
 #[cfg(test)]

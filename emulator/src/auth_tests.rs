@@ -13,7 +13,11 @@ fn named(text: &str) -> NamedKey {
 
 fn authority() -> Authority {
     let policies = POLICIES.iter().map(|name| Policy { name, key: named(name) }).collect();
-    Authority { hosts: vec!["hub.example".into(), "127.0.0.1".into()], policies }
+    Authority {
+        hosts: vec!["hub.example".into(), "127.0.0.1".into()],
+        policies,
+        tokens: (&Settings::default()).into(),
+    }
 }
 
 fn keys() -> Credential {
@@ -72,7 +76,7 @@ fn certificates_count_only_for_identities_that_have_thumbprints() {
         authority().admit(&device, credential, password, certificate, NOW)
     };
     assert_eq!(admit(&good, None, Some(&shown)).unwrap().until, None);
-    assert!(admit(&bad, None, Some(&shown)).unwrap_err().contains("thumbprint"));
+    assert!(admit(&bad, None, Some(&shown)).unwrap_err().contains("Thumbprint does not match"));
     assert!(admit(&good, None, None).unwrap_err().contains("showed none"));
     assert!(admit(&keys(), None, Some(&shown)).unwrap_err().contains("no SAS token"));
     let token = sas::token("hub.example/devices/d", &named("first").key, NOW, None);

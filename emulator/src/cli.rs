@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::identity::Identity;
 use crate::options::{CredentialOptions, IdentityOptions, Options};
+use crate::settings::Settings;
 use crate::{program, routes, send};
 
 const HTTPS_PORT: &str = "\
@@ -49,7 +50,7 @@ A fault without a connection that it could reach waits for the next one.";
     name = "iothub-emulator",
     version,
     args_conflicts_with_subcommands = true,
-    after_long_help = HTTPS_PORT
+    after_long_help = format!("{HTTPS_PORT}\n\n{}", Settings::help())
 )]
 struct Cli {
     #[command(subcommand)]
@@ -97,6 +98,10 @@ struct Serve {
     /// The host name of the connection strings and of the certificate.
     #[arg(long, default_value = "localhost", value_name = "NAME")]
     name: String,
+    /// A behaviour where the sources on IoT Hub are open or disagree; may be repeated. The list
+    /// is below.
+    #[arg(long = "setting", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
     /// End when the standard input ends, so that a parent that dies leaves nothing behind.
     #[arg(long)]
     exit_with_stdin: bool,
@@ -179,7 +184,12 @@ fn options(serve: &Serve) -> Result<Options, String> {
     let routes = serve.routes.iter().map(|text| {
         routes::split(text).ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))
     });
+    let mut settings = Settings::default();
+    for text in &serve.settings {
+        settings.set_pair(text).map_err(|rule| format!("--setting {rule}"))?;
+    }
     Ok(Options {
+        settings,
         routes: routes.collect::<Result<_, _>>()?,
         host: serve.host.clone(),
         mqtt_port: serve.mqtt_port,
@@ -265,6 +275,7 @@ mod tests {
             &["--config", "f"],
             &["--mqtt-port", "70000"],
             &["--route", "d/m/o"],
+            &["--setting", "tls=1.1"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }

@@ -131,6 +131,10 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("state", state)?;
                 map.serialize_entry("message_id", message_id)?;
                 map.serialize_entry("delivery_count", delivery_count)?;
+                if *state == "late" {
+                    let reason = "412002 DeviceMessageLockLost: the PUBACK came after the lock had ended";
+                    map.serialize_entry("reason", reason)?;
+                }
             }
             Event::Twin { section, version, patch } => {
                 map.serialize_entry("section", section)?;

@@ -80,10 +80,14 @@ impl Hub {
             }
         }
         let store = certs::open(dir, &names)?;
-        let authority = Authority { hosts: names, policies: setup::policies(&store)? };
+        let authority = Authority {
+            hosts: names,
+            policies: setup::policies(&store)?,
+            tokens: (&options.settings).into(),
+        };
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, options.timing));
+        let broker = Arc::new(Broker::new(authority, registry, routes, options.settings));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;

@@ -1,9 +1,9 @@
 //! What a hub is started with.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::identity::Identity;
+use crate::settings::Settings;
 
 /// How an identity proves itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,21 +33,6 @@ pub struct IdentityOptions {
     pub credential: CredentialOptions,
 }
 
-/// Times that a test may not want to wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// How long a client may take from TCP to CONNECT; 60 s.
-    pub connect_deadline: Duration,
-    /// How long a message to a device or module waits for its PUBACK before it is sent again; IoT Hub's minute.
-    pub c2d_lock: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { connect_deadline: Duration::from_secs(60), c2d_lock: Duration::from_secs(60) }
-    }
-}
-
 /// Everything has a default that suits a test: loopback, free ports, a directory that goes away.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -66,7 +51,8 @@ pub struct Options {
     pub name: String,
     /// See [`Options::route`].
     pub routes: Vec<(String, String)>,
-    pub timing: Timing,
+    /// How the hub behaves where IoT Hub's own way is open, and times that a test may not want to wait for.
+    pub settings: Settings,
 }
 
 impl Default for Options {
@@ -79,7 +65,7 @@ impl Default for Options {
             certs: None,
             name: "localhost".to_owned(),
             routes: Vec::new(),
-            timing: Timing::default(),
+            settings: Settings::default(),
         }
     }
 }

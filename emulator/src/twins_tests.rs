@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const COUNTED: TwinSize = TwinSize::Counted;
+
 fn object(value: Value) -> Object {
     value.as_object().unwrap().clone()
 }
@@ -90,10 +92,12 @@ fn a_section_that_grows_too_large_keeps_its_state() {
     let mut twin = Twin::new("now");
     let chunk = |name: &str| object(json!({ name: "v".repeat(4000) }));
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-        twin.report(&chunk(name), "now").unwrap();
+        twin.report(&chunk(name), "now", COUNTED).unwrap();
     }
     let before = twin.for_device();
-    assert!(twin.report(&chunk("i"), "now").unwrap_err().contains("exceeds maximum 32768"));
+    let size = 9 * 4001;
+    let text = format!("Twin properties size {size} exceeds maximum 32768");
+    assert_eq!(twin.report(&chunk("i"), "now", COUNTED), Err(Refused::TooLarge(text)));
     assert_eq!(twin.for_device(), before);
 }
 
@@ -101,11 +105,11 @@ fn a_section_that_grows_too_large_keeps_its_state() {
 fn versions_count_each_section_alone() {
     let mut twin = Twin::new("now");
     assert_eq!(twin.for_device(), json!({"desired": {"$version": 1}, "reported": {"$version": 1}}));
-    assert_eq!(twin.report(&object(json!({"r": 1})), "now"), Ok(2));
-    assert_eq!(twin.report(&object(json!({})), "now"), Ok(3));
+    assert_eq!(twin.report(&object(json!({"r": 1})), "now", COUNTED), Ok(2));
+    assert_eq!(twin.report(&object(json!({})), "now", COUNTED), Ok(3));
     let patch = object(json!({"d": 1, "gone": null, "$version": 99, "$metadata": {}}));
     assert_eq!(
-        twin.desire(&patch, false, "now").map(|d| d.notification()),
+        twin.desire(&patch, false, "now", COUNTED).map(|d| d.notification()),
         Ok(json!({"d": 1, "gone": null, "$version": 2}))
     );
     assert_eq!(
@@ -117,8 +121,8 @@ fn versions_count_each_section_alone() {
 #[test]
 fn a_replacement_keeps_counting() {
     let mut twin = Twin::new("now");
-    twin.desire(&object(json!({"a": 1})), false, "now").unwrap();
-    let told = twin.desire(&object(json!({"b": 2})), true, "later").unwrap();
+    twin.desire(&object(json!({"a": 1})), false, "now", COUNTED).unwrap();
+    let told = twin.desire(&object(json!({"b": 2})), true, "later", COUNTED).unwrap();
     assert_eq!(told.notification(), json!({"b": 2, "$version": 3}));
     assert_eq!(twin.for_device()["desired"], json!({"b": 2, "$version": 3}));
 }
@@ -126,8 +130,8 @@ fn a_replacement_keeps_counting() {
 #[test]
 fn metadata_follows_the_leaves() {
     let mut twin = Twin::new("t0");
-    twin.report(&object(json!({"a": {"b": 1, "c": 2}})), "t1").unwrap();
-    twin.report(&object(json!({"a": {"b": 3, "c": null}})), "t2").unwrap();
+    twin.report(&object(json!({"a": {"b": 1, "c": 2}})), "t1", COUNTED).unwrap();
+    twin.report(&object(json!({"a": {"b": 3, "c": null}})), "t2", COUNTED).unwrap();
     assert_eq!(
         twin.for_service()["reported"]["$metadata"],
         json!({"$lastUpdated": "t2", "a": {"$lastUpdated": "t2", "b": {"$lastUpdated": "t2"}}})

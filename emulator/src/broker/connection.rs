@@ -26,8 +26,8 @@ const READ_AHEAD: usize = 16 * 1024;
 pub(super) const READ_BUFFER: usize = 64 * 1024;
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
-/// D: the server's ceiling, 29 min 27 s, also where the client asked for no keep-alive.
-const MAX_SILENCE: Duration = Duration::from_secs(1767);
+/// How often a connection without a deadline looks around.
+const IDLE: Duration = Duration::from_secs(3600);
 /// How long the last bytes may take, and how long the peer has to read a refusal.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -56,6 +56,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
     let Welcome { identity, attached, keep_alive, until } = welcome;
     let Attached { number, session_present, stamp, commands, ended } = attached;
     let client = Client { broker, identity, number, stamp, next_unlock: None, countdown: None };
+    let silence = silence(keep_alive, client.broker.settings.keep_alive_ceiling);
     let (read, write) = tokio::io::split(stream.io);
     let connection = Connection {
         client,
@@ -64,16 +65,26 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
         input: stream.input,
         output: stream.output,
         unflushed: false,
-        silence: match keep_alive {
-            0 => MAX_SILENCE,
-            seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
-        },
+        silence,
         last_heard: Instant::now(),
-        expires: until
-            .map(|until| Instant::now() + Duration::from_secs((until + 1).saturating_sub(unix_now()))),
+        expires: until.and_then(expiry),
         disruption: Disruption::default(),
     };
     connection.run(session_present, commands, ended).await;
+}
+
+/// How long a client may be silent: one and a half of its keep-alives, and not beyond the ceiling.
+fn silence(keep_alive: u16, ceiling: Duration) -> Duration {
+    match keep_alive {
+        0 => ceiling,
+        seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(ceiling),
+    }
+}
+
+/// When a token is over that lasts up to and with the second `until`; `None` where no clock gets there.
+fn expiry(until: u64) -> Option<Instant> {
+    let left = until.saturating_add(1).saturating_sub(unix_now());
+    Instant::now().checked_add(Duration::from_secs(left))
 }
 
 /// Writes what is left and closes; waits for the peer's end, because closing a socket with unread
@@ -204,6 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Command::Publish { subject, topic, body } => {
                 self.client.send(subject, &topic, &body, &mut self.output);
             }
+            Command::Method { name, rid, body } => self.client.call(&name, &rid, &body, &mut self.output),
             Command::Fault(armed) => return self.disturb(&armed),
         }
         Ok(())
@@ -231,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .into_iter()
             .flatten()
             .min()
-            .unwrap_or(now + MAX_SILENCE)
+            .unwrap_or(now + IDLE)
     }
 
     fn tick(&mut self) -> Result<(), End> {

@@ -13,6 +13,7 @@ use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::Will;
+use crate::settings::{ConnackCode, MismatchCode, Settings};
 use crate::time::unix_now;
 
 /// A connection that was let in; CONNACK is in the stream's output.
@@ -44,7 +45,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     broker: &Arc<Broker>,
 ) -> Option<Welcome> {
-    let decided = match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
+    let decided = match tokio::time::timeout(broker.settings.connect_deadline, first_packet(stream)).await {
         Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
         Ok(Some(Ok(Packet::Connect(connect)))) => {
@@ -107,7 +108,10 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     connect: &Connect,
     broker: &Arc<Broker>,
 ) -> bool {
-    let username = connect.login.as_ref().and_then(|login| rules::parse_username(&login.username).ok());
+    let username = connect
+        .login
+        .as_ref()
+        .and_then(|login| rules::parse_username(&login.username, broker.settings.api_version).ok());
     let Some(identity) = username.map(|username| username.identity) else {
         return true;
     };
@@ -136,10 +140,13 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
     let unauthorized = |identity: Option<Identity>, cause: Cause| Refusal {
         identity,
         cause,
-        return_code: Some(ConnectReturnCode::NotAuthorized as u8),
+        return_code: Some(match broker.settings.auth_refusal {
+            ConnackCode::BadUserNameOrPassword => ConnectReturnCode::BadUserNamePassword as u8,
+            ConnackCode::NotAuthorized => ConnectReturnCode::NotAuthorized as u8,
+        }),
     };
     let login = connect.login.unwrap_or_else(|| Login::new("", ""));
-    let username = rules::parse_username(&login.username)
+    let username = rules::parse_username(&login.username, broker.settings.api_version)
         .map_err(|reason| unauthorized(None, Cause::new("user_name", reason)))?;
     let identity = username.identity;
     let refuse = |cause| unauthorized(Some(identity.clone()), cause);
@@ -155,13 +162,22 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
     if connect.client_id != identity.to_string() {
         let reason =
             format!("the ClientId '{}' is not '{identity}', as the user name has it", connect.client_id);
-        return Err(refuse(Cause::new("client_id", reason)));
+        let mut refusal = refuse(Cause::new("client_id", reason));
+        if broker.settings.client_id_mismatch == MismatchCode::IdentifierRejected {
+            refusal.return_code = Some(ConnectReturnCode::BadClientId as u8);
+        }
+        return Err(refusal);
     }
     let password = Some(login.password.as_str()).filter(|password| !password.is_empty());
     let granted = broker.admit(&identity, password, peer.certificate.as_ref(), unix_now()).map_err(refuse)?;
-    let will = connect.last_will.map(|will| read_will(&identity, will)).transpose().map_err(|reason| {
-        Refusal { identity: Some(identity.clone()), cause: Cause::new("will", reason), return_code: None }
-    })?;
+    let will =
+        connect.last_will.map(|will| read_will(&identity, will, &broker.settings)).transpose().map_err(
+            |reason| Refusal {
+                identity: Some(identity.clone()),
+                cause: Cause::new("will", reason),
+                return_code: None,
+            },
+        )?;
 
     let until = granted.until;
     let arrival = Arrival {
@@ -178,16 +194,14 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
 }
 
 /// Checks a last will as the telemetry that it becomes.
-fn read_will(identity: &Identity, will: LastWill) -> Result<Will, String> {
+fn read_will(identity: &Identity, will: LastWill, settings: &Settings) -> Result<Will, String> {
     if will.qos == QoS::ExactlyOnce {
         return Err("the last will asks for QoS 2".into());
     }
-    match rules::classify_topic(identity, &will.topic)? {
-        Request::Telemetry { bag } => {
-            let mut properties = rules::parse_events_bag(bag)?;
-            if will.retain {
-                rules::set(&mut properties.application, "mqtt-retain".into(), Some("true".into()));
-            }
+    match rules::classify_topic(identity, &will.topic) {
+        Ok(Request::Telemetry { bag }) => {
+            let mut properties = rules::parse_events_bag(bag, settings)?;
+            properties.flag(will.retain, false, will.qos as u8, settings);
             Ok(Will { body: will.message, properties })
         }
         _ => Err(format!("'{}' is no topic for a last will", will.topic)),

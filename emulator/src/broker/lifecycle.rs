@@ -89,6 +89,6 @@ pub(super) fn check_etag(wanted: Option<&str>, current: &str) -> Result<(), HubE
     match wanted.map(|etag| etag.trim_matches('"')) {
         None | Some("*") => Ok(()),
         Some(etag) if etag == current => Ok(()),
-        Some(_) => Err(HubError::new(412_002, "PreconditionFailed", format!("the etag is {current}"))),
+        Some(_) => Err(HubError::new(412_001, "PreconditionFailed", format!("the etag is {current}"))),
     }
 }

@@ -10,7 +10,6 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Broker;
-use super::rules::Subject;
 use crate::error::HubError;
 use crate::events::Event;
 use crate::identity::Identity;
@@ -61,18 +60,13 @@ impl Broker {
         if body.len() > MAX_PAYLOAD {
             return Err(HubError::new(413_001, "MessageTooLarge", "the payload exceeds 128 KiB"));
         }
-        self.wait_for_subscriber(identity, Instant::now() + connect).await?;
+        self.wait_for_subscriber(identity, name, Instant::now() + connect).await?;
 
         let rid = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
-        self.methods
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(rid.clone(), Call { callee: identity.clone(), answer: sender });
+        self.begin_call(&rid, Call { callee: identity.clone(), answer: sender })?;
         let _forget = Forget(&self.methods, &rid);
-        let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
-        let command = Command::Publish { subject: Subject::Methods, topic, body };
+        let command = Command::Method { name: name.to_owned(), rid: rid.clone(), body };
         if !Self::command(&self.state(), identity, command) {
             return Err(not_online(identity));
         }
@@ -100,14 +94,31 @@ impl Broker {
         Ok((status, value))
     }
 
-    async fn wait_for_subscriber(&self, identity: &Identity, deadline: Instant) -> Result<(), HubError> {
+    /// Keeps a call for its answer, unless too many wait for the same device.
+    fn begin_call(&self, rid: &str, call: Call) -> Result<(), HubError> {
+        let limit = usize::from(self.settings.methods_in_flight);
+        let mut waiting = self.methods.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.values().filter(|other| other.callee == call.callee).count() >= limit {
+            let text = format!("{limit} calls wait for an answer of {}", call.callee);
+            return Err(HubError::new(403_800, "DeviceMaximumInflightMethodExceeded", text));
+        }
+        waiting.insert(rid.to_owned(), call);
+        Ok(())
+    }
+
+    async fn wait_for_subscriber(
+        &self,
+        identity: &Identity,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<(), HubError> {
         loop {
             // Made before the look: it sees everybody who arrives from here on.
             let arrival = self.methods.arrivals.notified();
             if self.state().registry.get(identity).is_none() {
                 return Err(HubError::not_found(identity));
             }
-            if self.granted(identity, Subject::Methods).is_some() {
+            if self.granted_method(identity, name).is_some() {
                 return Ok(());
             }
             if timeout_at(deadline, arrival).await.is_err() {

@@ -24,15 +24,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
-use crate::options::Timing;
 use crate::registry::Registry;
 use crate::routes::Route;
+use crate::settings::Settings;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
-    pub(crate) timing: Timing,
+    pub(crate) settings: Settings,
     routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
@@ -46,11 +46,16 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(authority: Authority, registry: Registry, routes: Vec<Route>, timing: Timing) -> Self {
+    pub(crate) fn new(
+        authority: Authority,
+        registry: Registry,
+        routes: Vec<Route>,
+        settings: Settings,
+    ) -> Self {
         Self {
             authority,
             events: EventBus::default(),
-            timing,
+            settings,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),

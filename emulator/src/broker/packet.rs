@@ -74,8 +74,13 @@ pub(crate) fn write_pingresp(out: &mut BytesMut) {
     out.extend_from_slice(&[0xd0, 0]);
 }
 
-pub(crate) fn write_suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
-    let codes = granted.iter().map(|qos| v4::SubscribeReasonCode::Success(level(*qos))).collect();
+/// `None` refuses a filter.
+pub(crate) fn write_suback(out: &mut BytesMut, id: u16, granted: &[Option<u8>]) {
+    let code = |qos: Option<u8>| match qos {
+        Some(qos) => v4::SubscribeReasonCode::Success(level(qos)),
+        None => v4::SubscribeReasonCode::Failure,
+    };
+    let codes = granted.iter().copied().map(code).collect();
     // The only failure is a length above 256 MiB.
     let _ = v4::SubAck::new(id, codes).write(out);
 }

@@ -19,7 +19,7 @@ fn vectors(area: &str) -> Vec<(Value, Value)> {
 #[test]
 fn user_names_are_read_as_the_vectors_say() {
     for (input, expected) in vectors("connect.parse_username") {
-        let result = parse_username(input.as_str().unwrap());
+        let result = parse_username(input.as_str().unwrap(), ApiVersion::Required);
         if expected.get("error").is_some() {
             assert!(result.is_err(), "{input}");
             continue;
@@ -35,7 +35,7 @@ fn user_names_are_read_as_the_vectors_say() {
 fn every_sdks_user_name_is_read() {
     for (_, expected) in vectors("connect.username") {
         let text = expected.as_str().unwrap();
-        parse_username(text).unwrap_or_else(|error| panic_with(text, error));
+        parse_username(text, ApiVersion::Required).unwrap_or_else(|error| panic_with(text, error));
     }
 }
 
@@ -64,10 +64,14 @@ fn user_names_beyond_the_vectors() {
         ("h/a b/?api-version=2021-04-12", None),
         ("", None),
     ] {
-        let identity = parse_username(text).ok().map(|username| username.identity.to_string());
+        let identity =
+            parse_username(text, ApiVersion::Required).ok().map(|username| username.identity.to_string());
         assert_eq!(identity.as_deref(), expected, "{text}");
     }
-    assert!(parse_username(&format!("h/{}/?api-version=2021-04-12", "d".repeat(129))).is_err());
+    assert!(
+        parse_username(&format!("h/{}/?api-version=2021-04-12", "d".repeat(129)), ApiVersion::Required)
+            .is_err()
+    );
 }
 
 #[test]
@@ -133,9 +137,13 @@ fn topics_are_classified() {
         (
             &device,
             "$iothub/twin/PATCH/properties/reported/?$version=3&$rid=7",
-            Some(Request::TwinReport { rid: Some("7") }),
+            Some(Request::TwinReport { rid: Some("7"), version: Some("3") }),
         ),
-        (&device, "$iothub/twin/PATCH/properties/reported/", Some(Request::TwinReport { rid: None })),
+        (
+            &device,
+            "$iothub/twin/PATCH/properties/reported/",
+            Some(Request::TwinReport { rid: None, version: None }),
+        ),
         (&device, "$iothub/twin/PATCH/properties/desired/?$rid=7", None),
         (
             &device,
@@ -152,7 +160,7 @@ fn topics_are_classified() {
 #[test]
 fn a_bag_becomes_system_and_application_properties() {
     let bag = "%24.mid=1234&$.ct=application%2Fjson&$.new=x&prop1&prop2=&prop3=a%20string&p+4=1+1/rest=x";
-    let properties = parse_events_bag(bag).unwrap();
+    let properties = parse_events_bag(bag, &Settings::default()).unwrap();
     let system: Vec<_> =
         properties.system.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
     assert_eq!(system, [("message-id", "1234"), ("content-type", "application/json"), ("$.new", "x")]);
@@ -168,23 +176,23 @@ fn a_bag_becomes_system_and_application_properties() {
 
 #[test]
 fn the_later_of_two_equal_names_wins() {
-    let properties = parse_events_bag("a=1&b=2&a=3").unwrap();
+    let properties = parse_events_bag("a=1&b=2&a=3", &Settings::default()).unwrap();
     assert_eq!(properties.application, [("a".into(), Some("3".into())), ("b".into(), Some("2".into()))]);
 }
 
 #[test]
 fn a_second_equals_sign_and_bad_utf8_are_refused() {
-    assert!(parse_events_bag("a=b=c").is_err());
-    assert!(parse_events_bag("a=%ff").is_err());
+    assert!(parse_events_bag("a=b=c", &Settings::default()).is_err());
+    assert!(parse_events_bag("a=%ff", &Settings::default()).is_err());
 }
 
 proptest! {
     #[test]
     fn nothing_from_the_network_panics(text in "[a-zA-Z0-9/?=&$%.#+\\-]{0,80}") {
         let identity = Identity::device("d");
-        let _ = parse_username(&text);
+        let _ = parse_username(&text, ApiVersion::Optional);
         let _ = classify_filter(&identity, &text);
         let _ = classify_topic(&identity, &text);
-        let _ = parse_events_bag(&text);
+        let _ = parse_events_bag(&text, &Settings::default());
     }
 }
