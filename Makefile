@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := $(CURDIR)/.venv
+INTEROP := $(CURDIR)/.venv-interop
 PYTHON ?= python3
 TOOLS := $(CURDIR)/.tools
 LOGS := $(TARGET)/test-logs
@@ -11,14 +12,14 @@ CARGO_C := 0.10.24+cargo-0.98.0
 RUST := --workspace --exclude iothub-bench --exclude iothub-mqtt-python
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: demo test lint rust python c-packages bench soak header install wheel clean system-packages cargo-c
+.PHONY: demo test lint rust python interop c-packages bench soak header install wheel clean system-packages cargo-c
 demo: $(VENV)/installed system-packages
 	cargo build --package iothub-emulator --package iothub-mqtt-ffi
 	$(CC) -std=c11 -Wall -Wextra -O2 -Iinclude -o $(TARGET)/debug/telemetry examples/c/telemetry.c \
 		-L$(TARGET)/debug -Wl,-rpath,$(TARGET)/debug -liothub_mqtt -lpthread
 	$(PYTHON) examples/demo.py $(TARGET)/debug/iothub-emulator $(TARGET)/debug/telemetry $(VENV)/bin/python
 
-test: lint rust python c-packages demo
+test: lint rust python interop c-packages demo
 	@cat $(LOGS)/*.log | awk '/^test result:/ { passed += $$4; failed += $$6 } \
 		/^[0-9]+ passed.* in [0-9.]+s/ { passed += $$1 } \
 		END { print passed " passed, " failed + 0 " failed" }'
@@ -38,6 +39,13 @@ python: $(VENV)/installed
 	@mkdir -p $(LOGS)
 	cargo build --package iothub-emulator --locked
 	$(MAKE) -C python test TARGET=$(TARGET) VENV=$(VENV) 2>&1 | tee $(LOGS)/python.log
+
+# The official SDKs for Python, unmodified, against the local hub.
+interop: $(INTEROP)/installed
+	@mkdir -p $(LOGS)
+	cargo build --package iothub-emulator --locked
+	IOTHUB_EMULATOR=$(TARGET)/debug/iothub-emulator tests/interop/run.sh $(INTEROP)/bin/python --quiet --numprocesses 4 \
+		2>&1 | tee $(LOGS)/interop.log
 
 # The library as a distribution would install it, and programs built against that.
 c-packages: cargo-c
@@ -61,7 +69,7 @@ wheel: $(VENV)/installed
 	$(MAKE) -C python wheel TARGET=$(TARGET) VENV=$(VENV)
 
 # Programs of Debian's that the tests stand on.
-PACKAGES := valgrind strace mosquitto mosquitto-clients openssl pkg-config cmake libuv1-dev libglib2.0-dev \
+PACKAGES := curl valgrind strace mosquitto mosquitto-clients openssl pkg-config cmake libuv1-dev libglib2.0-dev \
 	libjansson-dev nlohmann-json3-dev
 system-packages:
 	@missing=; for package in $(PACKAGES); do \
@@ -82,5 +90,10 @@ $(VENV)/installed: python/requirements-dev.txt python/pyproject.toml python/Carg
 	$(MAKE) -C python install TARGET=$(TARGET) VENV=$(VENV)
 	touch $@
 
+$(INTEROP)/installed: tests/interop/requirements.txt
+	test -x $(INTEROP)/bin/python || $(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(TARGET) $(VENV) $(TOOLS)
+	rm -rf $(TARGET) $(VENV) $(INTEROP) $(TOOLS)

@@ -5,9 +5,9 @@ use std::fmt;
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::{SasToken, SharedAccessKey};
 
+use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
 use crate::settings::{ScopeCase, ScopeEncoding, Settings};
-use crate::tls::Thumbprints;
 
 /// How a device or module proves who it is.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ impl Policy {
 pub(crate) struct Authority {
     pub(crate) hosts: Vec<String>,
     pub(crate) policies: Vec<Policy>,
+    /// Who may vouch for devices that are registered by authority.
+    pub(crate) roots: Roots,
     pub(crate) tokens: Tokens,
 }
 
@@ -121,7 +123,7 @@ impl Authority {
         identity: &Identity,
         credential: &Credential,
         password: Option<&str>,
-        certificate: Option<&Thumbprints>,
+        certificate: Option<&Shown>,
         now: u64,
     ) -> Result<Granted, String> {
         let scope = if identity.module_id().is_some() { "module" } else { "device" };
@@ -130,11 +132,16 @@ impl Authority {
         let Some(password) = password else {
             return match (credential, certificate) {
                 (Credential::Keys(_), _) => Err(format!("{identity} sent no SAS token as password")),
-                (Credential::Authority, Some(_)) => Err("the hub trusts no certificate authority".into()),
                 (Credential::Thumbprints(_) | Credential::Authority, None) => {
                     Err(format!("{identity} is registered with a certificate and showed none"))
                 }
-                (Credential::Thumbprints(known), Some(shown)) => {
+                (Credential::Authority, Some(shown)) => {
+                    self.roots.check(shown, now)?;
+                    let id = identity.to_string();
+                    shown.check_name(&id, |name| name == id)?;
+                    Ok(Granted { method: method(scope, "x509"), until: None })
+                }
+                (Credential::Thumbprints(known), Some(Shown { thumbprints: shown, .. })) => {
                     if known.iter().any(|thumbprint| shown.matches(thumbprint)) {
                         Ok(Granted { method: method(scope, "x509"), until: None })
                     } else {

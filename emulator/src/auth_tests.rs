@@ -16,6 +16,7 @@ fn authority() -> Authority {
     Authority {
         hosts: vec!["hub.example".into(), "127.0.0.1".into()],
         policies,
+        roots: Roots::default(),
         tokens: (&Settings::default()).into(),
     }
 }
@@ -68,11 +69,11 @@ fn tokens_are_checked_for_scope_signature_and_expiry() {
 
 #[test]
 fn certificates_count_only_for_identities_that_have_thumbprints() {
-    let shown = Thumbprints::of(b"certificate");
-    let good = Credential::Thumbprints(vec![shown.sha256.to_lowercase()]);
+    let shown = Shown::new(vec![b"certificate"[..].into()]).unwrap();
+    let good = Credential::Thumbprints(vec![shown.thumbprints.sha256.to_lowercase()]);
     let bad = Credential::Thumbprints(vec!["00".repeat(20)]);
     let device = Identity::device("d");
-    let admit = |credential: &Credential, password: Option<&str>, certificate: Option<&Thumbprints>| {
+    let admit = |credential: &Credential, password: Option<&str>, certificate: Option<&Shown>| {
         authority().admit(&device, credential, password, certificate, NOW)
     };
     assert_eq!(admit(&good, None, Some(&shown)).unwrap().until, None);

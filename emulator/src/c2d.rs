@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use crate::broker::rules;
 use crate::error::HubError;
 use crate::identity::Identity;
+use crate::module_routes;
 use crate::queue::Queued;
-use crate::routes;
 use crate::settings::{C2dBagEnd, C2dMessageId, PropertyNames, Settings, WrongMessageId};
 use crate::time::round_trip_text;
 
@@ -89,12 +89,12 @@ impl CloudMessage {
     /// The topic to an input of a module, its properties in the order of the Edge hub.
     pub(crate) fn input_topic(&self, module: &Identity, input: &str, message_id: &str) -> String {
         if let Some(bag) = &self.bag {
-            return routes::input_topic(module, input, std::iter::empty()) + bag;
+            return module_routes::input_topic(module, input, std::iter::empty()) + bag;
         }
         let expiry = self.expiry.map(round_trip_text);
         let system = self.system(Some(message_id), expiry.as_deref());
         let system = system.into_iter().map(|(name, value)| (name, Some(value)));
-        routes::input_topic(module, input, self.application().chain(system))
+        module_routes::input_topic(module, input, self.application().chain(system))
     }
 
     /// The system properties that are there.

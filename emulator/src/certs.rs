@@ -42,15 +42,7 @@ pub(crate) fn open(dir: &Path, names: &[String]) -> Result<Store, StartError> {
     let failed = |error: io::Error| StartError::new(format!("--certs {}: {error}", dir.display()));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
 
-    let secret = keep(&dir.join(SECRET_FILE), || {
-        let mut bytes = [0; 32];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-            .map_err(|_| io::Error::other("the system gave no random bytes"))?;
-        Ok(STANDARD.encode(bytes))
-    })
-    .map_err(failed)?;
-    let secret =
-        STANDARD.decode(secret.trim()).map_err(|_| damaged(dir, SECRET_FILE, "it must hold base64"))?;
+    let secret = secret(dir)?;
 
     let authority = keep(&dir.join(CA_PRIVATE_FILE), || {
         let key = KeyPair::generate().map_err(io::Error::other)?;
@@ -89,6 +81,19 @@ pub(crate) fn open(dir: &Path, names: &[String]) -> Result<Store, StartError> {
 
     let ca_path = ca_path.canonicalize().map_err(failed)?;
     Ok(Store { ca_path, ca_pem, chain: vec![certificate, authority_certificate], key, secret })
+}
+
+/// The secret that all made-up keys come from.
+pub(crate) fn secret(dir: &Path) -> Result<Vec<u8>, StartError> {
+    let failed = |error: io::Error| StartError::new(format!("--certs {}: {error}", dir.display()));
+    let secret = keep(&dir.join(SECRET_FILE), || {
+        let mut bytes = [0; 32];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+            .map_err(|_| io::Error::other("the system gave no random bytes"))?;
+        Ok(STANDARD.encode(bytes))
+    })
+    .map_err(failed)?;
+    STANDARD.decode(secret.trim()).map_err(|_| damaged(dir, SECRET_FILE, "it must hold base64"))
 }
 
 fn damaged(dir: &Path, file: &str, why: impl std::fmt::Display) -> StartError {
@@ -152,7 +157,8 @@ fn keep(path: &Path, make: impl FnOnce() -> io::Result<String>) -> io::Result<St
     }
 }
 
-fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
+/// Puts a file into the place of another at once.
+pub(crate) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
     let temporary = write_beside(path, content, mode)?;
     fs::rename(temporary, path)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::HubError;
 use crate::identity::Identity;
@@ -31,7 +31,7 @@ use crate::identity::Identity;
 /// use for each. `mute` and `refuse` count CONNECTs, `throttle`, `server_error` and `no_answer` twin
 /// requests, and none of them reaches anything at once; with `for_ms` and no `count` they hold for
 /// that time.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which one; see above.

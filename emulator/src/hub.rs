@@ -13,6 +13,7 @@ use crate::auth::{Authority, Credential};
 use crate::broker::Broker;
 use crate::c2d::CloudMessage;
 use crate::certs;
+use crate::chain::Roots;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
@@ -80,9 +81,12 @@ impl Hub {
             }
         }
         let store = certs::open(dir, &names)?;
+        let roots =
+            Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
         let authority = Authority {
             hosts: names,
             policies: setup::policies(&store)?,
+            roots,
             tokens: (&options.settings).into(),
         };
         let registry = setup::registry(&options, &store)?;

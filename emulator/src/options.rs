@@ -1,6 +1,9 @@
 //! What a hub is started with.
 
+use std::fmt;
 use std::path::PathBuf;
+
+use serde::Deserialize;
 
 use crate::identity::Identity;
 use crate::settings::Settings;
@@ -13,16 +16,49 @@ pub enum CredentialOptions {
     Key(Option<String>),
     /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the certificate; one or two of them.
     Thumbprints(Vec<String>),
-    /// A certificate in its name from an authority that the hub trusts.
+    /// A certificate in its name from one of the authorities in [`Options::x509_roots`].
     Authority,
 }
 
-impl std::fmt::Debug for CredentialOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for CredentialOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(_) => f.write_str("Key(hidden)"),
             Self::Thumbprints(thumbprints) => f.debug_tuple("Thumbprints").field(thumbprints).finish(),
             Self::Authority => f.write_str("Authority"),
+        }
+    }
+}
+
+/// Certificates in PEM, in a file or here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Pem {
+    File(PathBuf),
+    Text(String),
+}
+
+impl Pem {
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::File(path) => std::fs::read(path).map_err(|e| format!("{self}: {e}")),
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+        }
+    }
+}
+
+/// What has the mark of PEM is the text itself, anything else the name of a file.
+impl From<String> for Pem {
+    fn from(text: String) -> Self {
+        if text.contains("-----BEGIN") { Self::Text(text) } else { Self::File(text.into()) }
+    }
+}
+
+impl fmt::Display for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text(_) => f.write_str("the given PEM"),
         }
     }
 }
@@ -53,6 +89,9 @@ pub struct Options {
     pub routes: Vec<(String, String)>,
     /// How the hub behaves where IoT Hub's own way is open, and times that a test may not want to wait for.
     pub settings: Settings,
+    /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
+    /// chain may end at any of them, which need not be a root.
+    pub x509_roots: Vec<Pem>,
 }
 
 impl Default for Options {
@@ -66,6 +105,7 @@ impl Default for Options {
             name: "localhost".to_owned(),
             routes: Vec::new(),
             settings: Settings::default(),
+            x509_roots: Vec::new(),
         }
     }
 }
@@ -87,6 +127,20 @@ impl Options {
     #[must_use]
     pub fn x509_device(self, id: &str, thumbprint: &str) -> Self {
         self.identity(Identity::device(id), CredentialOptions::Thumbprints(vec![thumbprint.to_owned()]))
+    }
+
+    /// A device with a certificate from one of the authorities of [`Options::x509_root`]; its common
+    /// name has to be `id`.
+    #[must_use]
+    pub fn x509_ca_device(self, id: &str) -> Self {
+        self.identity(Identity::device(id), CredentialOptions::Authority)
+    }
+
+    /// Trusts the certificate authorities in a file, or in a text of PEM.
+    #[must_use]
+    pub fn x509_root(mut self, pem: impl Into<String>) -> Self {
+        self.x509_roots.push(Pem::from(pem.into()));
+        self
     }
 
     #[must_use]

@@ -2,48 +2,44 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use crate::descriptors;
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
+use crate::running::{Announced, Ready};
 
-#[derive(Serialize)]
-struct Ready<'a> {
-    event: &'static str,
-    host: String,
-    mqtt_port: u16,
-    https_port: u16,
-    ca: &'a Path,
-    service_connection_string: String,
-    devices: Vec<Device>,
+/// What the program is started with.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) options: Options,
+    /// Where events go; `-` is the standard output.
+    pub(crate) events: Option<PathBuf>,
+    /// End when the standard input ends.
+    pub(crate) exit_with_stdin: bool,
 }
 
-#[derive(Serialize)]
-struct Device {
-    id: String,
-    connection_string: Option<String>,
-}
-
-/// Runs a hub until a signal, or with `exit_with_stdin` until the standard input ends.
-pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool) -> Result<(), StartError> {
+/// Runs a hub until a signal, or until the standard input ends.
+pub(crate) fn run(program: Program) -> Result<(), StartError> {
+    let Program { options, events, exit_with_stdin } = program;
     let failed = |what: &str, e: io::Error| StartError::new(format!("{what}: {e}"));
     // Opened before anything listens: a wrong path is an error at once.
-    let sink: Option<Box<dyn Write + Send>> = match events {
+    let sink: Option<Box<dyn Write + Send>> = match &events {
         None => None,
-        Some(path) if path == Path::new("-") => Some(Box::new(io::stdout())),
+        Some(path) if path.as_os_str() == "-" => Some(Box::new(io::stdout())),
         Some(path) => {
             let file = File::create(path).map_err(|e| failed(&format!("--events {}", path.display()), e))?;
             Some(Box::new(file))
         }
     };
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,7 +52,7 @@ pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool
     };
 
     let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
-    announce(&hub).map_err(|e| failed("the standard output", e))?;
+    let _announced = announce(&hub)?;
     let writer = match sink.zip(lines) {
         Some((sink, lines)) => Some(write_lines(sink, lines).map_err(|e| failed("a thread", e))?),
         None => None,
@@ -77,23 +73,14 @@ pub(crate) fn run(options: Options, events: Option<&Path>, exit_with_stdin: bool
     Ok(())
 }
 
-fn announce(hub: &Hub) -> io::Result<()> {
-    let devices = hub.identities().into_iter().map(|identity| {
-        let id = identity.to_string();
-        Device { connection_string: hub.connection_string(&id), id }
-    });
-    let ready = Ready {
-        event: "ready",
-        host: hub.mqtt_address().ip().to_string(),
-        mqtt_port: hub.mqtt_port(),
-        https_port: hub.https_port(),
-        ca: hub.ca_path(),
-        service_connection_string: hub.service_connection_string(),
-        devices: devices.collect(),
-    };
+/// Writes the first line, after the file that says the same: who reads the line finds the file.
+fn announce(hub: &Hub) -> Result<Announced, StartError> {
+    let failed = |what: &str, e: io::Error| StartError::new(format!("{what}: {e}"));
+    let line = serde_json::to_string(&Ready::of(hub)).map_err(|e| failed("the first line", e.into()))?;
+    let announced = Announced::write(hub, &line).map_err(|e| failed("--certs", e))?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", serde_json::to_string(&ready)?)?;
-    out.flush()
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| failed("the standard output", e))?;
+    Ok(announced)
 }
 
 /// Writes from a thread of its own, so that a slow disk or reader never holds up the hub.

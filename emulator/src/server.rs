@@ -13,10 +13,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::broker::Broker;
 use crate::broker::connection::{self, Peer};
 use crate::certs::Store;
+use crate::chain::Shown;
 use crate::error::StartError;
 use crate::events::Event;
 use crate::https;
-use crate::tls::{self, Thumbprints};
+use crate::tls;
 
 pub(crate) struct Servers {
     mqtt: StdListener,
@@ -114,7 +115,7 @@ async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, d
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
         Ok(Ok(stream)) => {
-            let peer = Peer { certificate: Thumbprints::of_peer(&stream), protocol: "mqtt" };
+            let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
             connection::serve(stream, peer, broker).await;
         }
     }

@@ -9,9 +9,9 @@ use crate::auth::{Credential, NamedKey, POLICIES, Policy};
 use crate::certs::Store;
 use crate::error::StartError;
 use crate::identity::Identity;
+use crate::module_routes::Route;
 use crate::options::{CredentialOptions, Options};
 use crate::registry::{Entry, Record, Registry};
-use crate::routes::Route;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
 pub(crate) fn bind(
@@ -40,17 +40,23 @@ pub(crate) fn bind(
 }
 
 /// A key that stays the same as long as the secret does.
-fn generated_key(store: &Store, label: &str) -> Result<NamedKey, StartError> {
-    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
+fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, StartError> {
+    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     let key = ring::hmac::sign(&secret, label.as_bytes());
     NamedKey::new(&STANDARD.encode(key.as_ref())).map_err(|e| StartError::new(e.to_string()))
 }
 
 pub(crate) fn policies(store: &Store) -> Result<Vec<Policy>, StartError> {
-    POLICIES
-        .iter()
-        .map(|name| Ok(Policy { name, key: generated_key(store, &format!("policy {name}"))? }))
-        .collect()
+    let policy = |name| Ok(Policy { name, key: generated_key(&store.secret, &format!("policy {name}"))? });
+    POLICIES.into_iter().map(policy).collect()
+}
+
+/// The key of one policy; `None` where the hub has none of that name.
+pub(crate) fn policy_key(secret: &[u8], name: &str) -> Result<Option<NamedKey>, StartError> {
+    match POLICIES.contains(&name) {
+        true => generated_key(secret, &format!("policy {name}")).map(Some),
+        false => Ok(None),
+    }
 }
 
 pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, StartError> {
@@ -74,9 +80,12 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
             CredentialOptions::Key(key) => {
                 let primary = match key {
                     Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
-                    None => generated_key(store, &format!("primary {identity}"))?,
+                    None => generated_key(&store.secret, &format!("primary {identity}"))?,
                 };
-                Credential::Keys(Box::new([primary, generated_key(store, &format!("secondary {identity}"))?]))
+                Credential::Keys(Box::new([
+                    primary,
+                    generated_key(&store.secret, &format!("secondary {identity}"))?,
+                ]))
             }
             CredentialOptions::Thumbprints(thumbprints) => {
                 let good = |text: &String| {

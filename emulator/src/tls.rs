@@ -5,12 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
-use rustls_pki_types::{CertificateDer, UnixTime};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, ServerConfig,
+    SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use webpki::RawPublicKeyEntity;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use crate::certs::Store;
 use crate::error::StartError;
@@ -45,12 +49,6 @@ pub(crate) struct Thumbprints {
 }
 
 impl Thumbprints {
-    /// Of the certificate that the peer of an established connection has shown.
-    pub(crate) fn of_peer(stream: &TlsStream<TcpStream>) -> Option<Self> {
-        let (_, session) = stream.get_ref();
-        Some(Self::of(session.peer_certificates()?.first()?))
-    }
-
     pub(crate) fn of(certificate: &[u8]) -> Self {
         use ::ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect();
@@ -72,6 +70,41 @@ impl fmt::Debug for AnyCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AnyCertificate")
     }
+}
+
+impl AnyCertificate {
+    /// What rustls has for this takes no certificate of X.509 version 1, as `openssl x509 -req`
+    /// makes them: the key is all that counts here.
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let (_, certificate) =
+            X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+        let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
+        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
+        let (_, algorithms) = self
+            .0
+            .signature_verification_algorithms
+            .mapping
+            .iter()
+            .find(|(scheme, _)| *scheme == signature.scheme)
+            .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+        // TLS 1.2 leaves the curve open; TLS 1.3 names it, and the key's own is the one that fits.
+        if algorithms.iter().any(|it| key.verify_signature(*it, message, signature.signature()).is_ok()) {
+            Ok(HandshakeSignatureValid::assertion())
+        } else {
+            Err(CertificateError::BadSignature.into())
+        }
+    }
+}
+
+/// TLS 1.3 has no signatures of PKCS #1.
+fn allowed_in_tls13(scheme: SignatureScheme) -> bool {
+    use SignatureScheme as S;
+    !matches!(scheme, S::RSA_PKCS1_SHA1 | S::RSA_PKCS1_SHA256 | S::RSA_PKCS1_SHA384 | S::RSA_PKCS1_SHA512)
 }
 
 impl ClientCertVerifier for AnyCertificate {
@@ -98,7 +131,7 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        self.verify_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -107,7 +140,10 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        if !allowed_in_tls13(signature.scheme) {
+            return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        }
+        self.verify_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

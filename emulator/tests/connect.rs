@@ -30,7 +30,7 @@ fn both_tls_versions_and_every_kind_of_identity_connect() {
     static TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
     static TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
     for versions in [TLS12, TLS13] {
-        let tls = Tls { versions, identity: None };
+        let tls = Tls { versions, ..Tls::default() };
         let mut client = Client::open(&hub, tls);
         client.send(&Packet::Connect(connect_packet(&hub, "d")));
         assert_eq!(client.expect_connack().code as u8, 0);

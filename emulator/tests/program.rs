@@ -2,102 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead as _, BufReader, Lines};
+mod process;
+
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::SystemTime;
+use std::process::{Command, Stdio};
 
 use iothub_mqtt::hub::connection_string::ConnectionString;
-use iothub_mqtt::hub::sas::{self, SharedAccessKey};
-use serde_json::Value;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_iothub-emulator");
-
-struct Running {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    ready: Value,
-    certs: PathBuf,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let certs =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("certs-{}-{number}", std::process::id()));
-        let mut child = Command::new(PROGRAM)
-            .args(["--mqtt-port", "0", "--https-port", "0", "--events", "-", "--exit-with-stdin", "--certs"])
-            .arg(&certs)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-        Self { child, lines, ready, certs }
-    }
-
-    fn text(&self, field: &str) -> &str {
-        self.ready[field].as_str().unwrap()
-    }
-
-    fn event(&mut self, name: &str) -> Value {
-        loop {
-            let line = self.lines.next().expect_event(name);
-            let event: Value = serde_json::from_str(&line).unwrap();
-            if event["event"] == name {
-                return event;
-            }
-        }
-    }
-
-    /// mosquitto's client `program` as the device `d`, whose topic is `topic`.
-    fn mosquitto(&self, program: &str, topic: &str) -> Command {
-        let device: ConnectionString =
-            self.ready["devices"][0]["connection_string"].as_str().unwrap().parse().unwrap();
-        let key = SharedAccessKey::from_base64(&device.shared_access_key.unwrap()).unwrap();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        let token = sas::token("localhost%2Fdevices%2Fd", &key, now + 600, None);
-        let mut command = Command::new(program);
-        command.args([
-            "-h",
-            "localhost",
-            "-p",
-            &self.ready["mqtt_port"].to_string(),
-            "--cafile",
-            self.text("ca"),
-        ]);
-        command.args(["-i", "d", "-u", "localhost/d/?api-version=2021-04-12", "-P", &token]);
-        command.args(["-V", "mqttv311", "-q", "1", "-t", topic]);
-        command
-    }
-}
-
-trait ExpectEvent {
-    fn expect_event(self, name: &str) -> String;
-}
-
-impl ExpectEvent for Option<std::io::Result<String>> {
-    fn expect_event(self, name: &str) -> String {
-        self.unwrap_or_else(|| panic!("the program ended before the event {name}")).unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.certs);
-    }
-}
-
-fn fails_with(arguments: &[&str]) -> String {
-    let Output { status, stderr, .. } = Command::new(PROGRAM).args(arguments).output().unwrap();
-    assert!(!status.success());
-    String::from_utf8(stderr).unwrap()
-}
+use process::{PROGRAM, Running, error_of};
 
 #[test]
 fn the_first_line_says_where_everything_is() {
@@ -146,7 +57,7 @@ fn errors_name_the_option_and_a_way_out() {
         (&["--mqtt-port", "0", "--route", "d/a/out=d/b/in"], "the module d/a is not given"),
         (&["--mqtt-port", "0", "--events", "/no/such/dir"], "--events"),
     ] {
-        let error = fails_with(&[&free[..], arguments].concat());
+        let error = error_of(Command::new(PROGRAM).args(free).args(arguments));
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
     let _ = std::fs::remove_dir_all(certs);

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from peers import Broker, Hub
+from iothub_mqtt.testing import Hub, start_hub
+from peers import ROOT, Broker
+
+DEVICES = [f"dev{n}" for n in range(200)]
 
 
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    with Hub(tmp_path_factory.mktemp("hub")) as hub:
+def hub() -> Iterator[Hub]:
+    program = os.environ.get("IOTHUB_EMULATOR", ROOT / "target/debug/iothub-emulator")
+    with start_hub(program=program, name="testhub.azure-devices.net", devices=DEVICES) as hub:
         yield hub
+
+
+@pytest.fixture(scope="session")
+def unused_devices() -> Iterator[str]:
+    return iter(DEVICES)
+
+
+@pytest.fixture
+def device(unused_devices: Iterator[str]) -> str:
+    """The id of a device that no other test uses."""
+    return next(unused_devices)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from iothub_mqtt import client as mqtt
-from peers import Broker, Hub
+from iothub_mqtt.testing import Hub
+from peers import Broker, username
 from recorder import Recorder
 
 V1 = mqtt.CallbackAPIVersion.VERSION1
@@ -79,15 +80,14 @@ def test_version2(broker: Broker, clients: list[mqtt.Client]) -> None:
     [(V1, ({"session present": 0}, 5)), (V2, (mqtt.ConnectFlags(False), "Not authorized"))],
 )
 def test_a_refused_connection(
-    version: mqtt.CallbackAPIVersion, arguments: Any, hub: Hub, clients: list[mqtt.Client]
+    version: mqtt.CallbackAPIVersion, arguments: Any, hub: Hub, device: str, clients: list[mqtt.Client]
 ) -> None:
-    device = hub.device()
     client = mqtt.Client(version, device, iothub=True)
     clients.append(client)
     recorder = Recorder(client)
-    client.username_pw_set(hub.username(device), "SharedAccessSignature sr=x&sig=eA%3D%3D&se=1")
-    client.tls_set(hub.ca)
-    client.connect(hub.host, hub.port)
+    client.username_pw_set(username(hub, device), "SharedAccessSignature sr=x&sig=eA%3D%3D&se=1")
+    client.tls_set(str(hub.ca))
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     assert recorder.wait("connect")[:2] == arguments
     rc = recorder.wait("disconnect")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from iothub_mqtt import client as mqtt
-from peers import PATIENCE, Broker, Hub, until
+from iothub_mqtt.testing import Hub
+from peers import PATIENCE, Broker, until, username
 from recorder import Recorder
 
 V2 = mqtt.CallbackAPIVersion.VERSION2
@@ -16,28 +17,26 @@ V2 = mqtt.CallbackAPIVersion.VERSION2
 
 def device_client(hub: Hub, device: str, **options: Any) -> mqtt.Client:
     client = mqtt.Client(V2, device, iothub=True, **options)
-    client.username_pw_set(hub.username(device), hub.token(device))
-    client.tls_set(hub.ca)
+    client.username_pw_set(username(hub, device), hub.token(device))
+    client.tls_set(str(hub.ca))
     return client
 
 
-def test_writes_need_no_loop(hub: Hub) -> None:
-    device = hub.device()
+def test_writes_need_no_loop(hub: Hub, device: str) -> None:
     client = device_client(hub, device)
-    assert client.connect(hub.host, hub.port) == mqtt.MQTT_ERR_SUCCESS
+    assert client.connect(hub.host, hub.mqtt_port) == mqtt.MQTT_ERR_SUCCESS
     topic = f"devices/{device}/messages/events/"
     assert client.publish(topic, "zero", 0).is_published()
     client.publish(topic, "one", 1)
     assert client.disconnect() == mqtt.MQTT_ERR_SUCCESS
-    assert [t["body"] for t in hub.events.wait(2, event="telemetry", device=device)] == ["zero", "one"]
-    (end,) = hub.events.wait(event="disconnected", device=device)
+    assert [t["body"] for t in hub.events.wait_many(2, event="telemetry", device=device)] == ["zero", "one"]
+    end = hub.events.wait(event="disconnected", device=device)
     assert end["code"] != "lost"
 
 
-def test_an_acknowledgement_counts_while_the_server_closes(hub: Hub) -> None:
-    device = hub.device()
+def test_an_acknowledgement_counts_while_the_server_closes(hub: Hub, device: str) -> None:
     client = device_client(hub, device)
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     until(client.is_connected, client.loop)
     info = client.publish(f"devices/{device}/messages/events/", "last", 1)
     client.disconnect()
@@ -45,11 +44,10 @@ def test_an_acknowledgement_counts_while_the_server_closes(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-def test_a_thread_writes_what_another_publishes(hub: Hub, qos: int) -> None:
-    device = hub.device()
+def test_a_thread_writes_what_another_publishes(hub: Hub, device: str, qos: int) -> None:
     client = device_client(hub, device)
     recorder = Recorder(client)
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     recorder.wait("connect")
     info = client.publish(f"devices/{device}/messages/events/", b"x", qos)
@@ -60,11 +58,10 @@ def test_a_thread_writes_what_another_publishes(hub: Hub, qos: int) -> None:
     client.loop_stop()
 
 
-def test_many_threads_and_every_acknowledgement(hub: Hub) -> None:
-    device = hub.device()
+def test_many_threads_and_every_acknowledgement(hub: Hub, device: str) -> None:
     client = device_client(hub, device)
     recorder = Recorder(client)
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     each, threads = 100, 8
     infos: list[mqtt.MQTTMessageInfo] = []
@@ -85,7 +82,7 @@ def test_many_threads_and_every_acknowledgement(hub: Hub) -> None:
     assert acknowledged == sorted(info.mid for info in infos) and len(set(acknowledged)) == each * threads
     client.disconnect()
     client.loop_stop()
-    bodies = [t["body"] for t in hub.events.wait(each * threads, event="telemetry", device=device)]
+    bodies = [t["body"] for t in hub.events.wait_many(each * threads, event="telemetry", device=device)]
     for number in range(threads):
         assert [b for b in bodies if b.startswith(f"{number}:")] == [f"{number}:{n}" for n in range(each)]
 
@@ -105,10 +102,9 @@ def test_large_messages_both_ways(broker: Broker) -> None:
     client.loop_stop()
 
 
-def test_a_message_of_the_largest_size_for_the_hub(hub: Hub) -> None:
-    device = hub.device()
+def test_a_message_of_the_largest_size_for_the_hub(hub: Hub, device: str) -> None:
     client = device_client(hub, device)
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     topic = f"devices/{device}/messages/events/"
     info = client.publish(topic, b"x" * 262_144, 1)
@@ -201,8 +197,7 @@ def test_will_and_retain(broker: Broker) -> None:
     watcher.loop_stop()
 
 
-def test_cloud_to_device_is_acknowledged_after_the_callback(hub: Hub) -> None:
-    device = hub.device()
+def test_cloud_to_device_is_acknowledged_after_the_callback(hub: Hub, device: str) -> None:
     client = device_client(hub, device, clean_session=False)
     recorder = Recorder(client)
     settled: list[bool] = []
@@ -212,22 +207,21 @@ def test_cloud_to_device_is_acknowledged_after_the_callback(hub: Hub) -> None:
         assert message.payload == b"do it"
 
     client.on_message = on_message
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     client.subscribe(f"devices/{device}/messages/devicebound/#", 1)
     recorder.wait("subscribe")
-    hub.send(device, b"do it", **{"iothub-app-kind": "x"})
+    hub.send(device, b"do it", properties={"kind": "x"})
     hub.events.wait(event="c2d", device=device, state="completed")
     assert settled == [False]
     client.disconnect()
     client.loop_stop()
 
 
-def test_manual_acknowledgement(hub: Hub) -> None:
-    device = hub.device()
+def test_manual_acknowledgement(hub: Hub, device: str) -> None:
     client = device_client(hub, device, clean_session=False, manual_ack=True)
     recorder = Recorder(client)
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     client.subscribe(f"devices/{device}/messages/devicebound/#", 1)
     recorder.wait("subscribe")

@@ -11,7 +11,8 @@ import pytest
 
 from iothub_mqtt import client as mqtt
 from iothub_mqtt.backoff import Backoff
-from peers import PATIENCE, Broker, Hub
+from iothub_mqtt.testing import Hub
+from peers import PATIENCE, Broker
 from recorder import Recorder
 from test_messages import device_client
 
@@ -19,33 +20,32 @@ V2 = mqtt.CallbackAPIVersion.VERSION2
 
 
 @pytest.fixture
-def device(hub: Hub) -> Iterator[tuple[str, mqtt.Client, Recorder]]:
-    name = hub.device()
-    client = device_client(hub, name, clean_session=False)
+def connected(hub: Hub, device: str) -> Iterator[tuple[str, mqtt.Client, Recorder]]:
+    client = device_client(hub, device, clean_session=False)
     client.reconnect_delay_set(0.01, 0.05)  # type: ignore[arg-type]
     recorder = Recorder(client)
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     recorder.wait("connect")
-    yield name, client, recorder
+    yield device, client, recorder
     client.disconnect()
     client.loop_stop()
 
 
-def test_a_drop(hub: Hub, device: tuple[str, mqtt.Client, Recorder]) -> None:
-    name, client, recorder = device
-    hub.fault(fault="drop", device=name)
+def test_a_drop(hub: Hub, connected: tuple[str, mqtt.Client, Recorder]) -> None:
+    name, client, recorder = connected
+    hub.fault("drop", name)
     _, reason, _ = recorder.wait("disconnect")
     assert reason == "Unspecified error"
     recorder.wait("connect")
     client.publish(f"devices/{name}/messages/events/", "again", 1).wait_for_publish(PATIENCE)
-    (telemetry,) = hub.events.wait(event="telemetry", device=name)
+    telemetry = hub.events.wait(event="telemetry", device=name)
     assert telemetry["body"] == "again"
 
 
-def test_nothing_is_lost_and_the_order_stays(hub: Hub, device: tuple[str, mqtt.Client, Recorder]) -> None:
-    name, client, recorder = device
-    hub.fault(fault="drop", device=name, after_messages=7, count=3)
+def test_nothing_is_lost_and_the_order_stays(hub: Hub, connected: tuple[str, mqtt.Client, Recorder]) -> None:
+    name, client, recorder = connected
+    hub.fault("drop", name, after_messages=7, count=3)
     infos = [client.publish(f"devices/{name}/messages/events/", str(n), 1) for n in range(60)]
     acknowledged = [recorder.wait("publish")[0] for _ in infos]
     assert acknowledged == [info.mid for info in infos]
@@ -61,17 +61,17 @@ def test_nothing_is_lost_and_the_order_stays(hub: Hub, device: tuple[str, mqtt.C
     assert recorder.order.count("disconnect") == 3
 
 
-def test_a_connection_that_is_taken_over(hub: Hub, device: tuple[str, mqtt.Client, Recorder]) -> None:
-    name, client, recorder = device
-    hub.fault(fault="take_over", device=name)
+def test_a_connection_that_is_taken_over(hub: Hub, connected: tuple[str, mqtt.Client, Recorder]) -> None:
+    name, client, recorder = connected
+    hub.fault("take_over", name)
     recorder.wait("disconnect")
     recorder.wait("connect")
 
 
-def test_refusals_are_tried_again(hub: Hub, device: tuple[str, mqtt.Client, Recorder]) -> None:
-    name, client, recorder = device
-    hub.fault(fault="refuse", device=name, count=2, code=3)
-    hub.fault(fault="drop", device=name)
+def test_refusals_are_tried_again(hub: Hub, connected: tuple[str, mqtt.Client, Recorder]) -> None:
+    name, client, recorder = connected
+    hub.fault("refuse", name, count=2, code=3)
+    hub.fault("drop", name)
     assert recorder.wait("disconnect")[1] == 128
     for _ in range(2):
         assert recorder.wait("connect")[1] == "Server unavailable"
@@ -79,35 +79,33 @@ def test_refusals_are_tried_again(hub: Hub, device: tuple[str, mqtt.Client, Reco
     assert recorder.wait("connect")[1] == "Success"
 
 
-def test_bytes_that_are_no_mqtt(hub: Hub, device: tuple[str, mqtt.Client, Recorder]) -> None:
-    name, client, recorder = device
-    hub.fault(fault="corrupt", device=name)
+def test_bytes_that_are_no_mqtt(hub: Hub, connected: tuple[str, mqtt.Client, Recorder]) -> None:
+    name, client, recorder = connected
+    hub.fault("corrupt", name)
     assert recorder.wait("disconnect")[1] == "Protocol error"
     recorder.wait("connect")
 
 
-def test_reconnect_in_on_disconnect_makes_one_connection(hub: Hub) -> None:
-    name = hub.device()
-    client = device_client(hub, name)
+def test_reconnect_in_on_disconnect_makes_one_connection(hub: Hub, device: str) -> None:
+    client = device_client(hub, device)
     recorder = Recorder(client)
     client.on_disconnect = lambda client, *_: client.reconnect()
-    client.connect(hub.host, hub.port)
+    client.connect(hub.host, hub.mqtt_port)
     client.loop_start()
     recorder.wait("connect")
-    hub.fault(fault="drop", device=name)
+    hub.fault("drop", device)
     recorder.wait("connect")
-    client.publish(f"devices/{name}/messages/events/", qos=1).wait_for_publish(PATIENCE)
+    client.publish(f"devices/{device}/messages/events/", qos=1).wait_for_publish(PATIENCE)
     client.on_disconnect = None
     client.disconnect()
     client.loop_stop()
-    assert len(hub.events.wait(2, event="connected", device=name)) == 2
+    assert len(hub.events.wait_many(2, event="connected", device=device)) == 2
 
 
-def test_no_reconnect_where_it_is_not_wanted(hub: Hub) -> None:
-    name = hub.device()
-    client = device_client(hub, name, reconnect_on_failure=False)
-    client.on_connect = lambda *_: hub.fault(fault="drop", device=name)
-    client.connect(hub.host, hub.port)
+def test_no_reconnect_where_it_is_not_wanted(hub: Hub, device: str) -> None:
+    client = device_client(hub, device, reconnect_on_failure=False)
+    client.on_connect = lambda *_: hub.fault("drop", device)
+    client.connect(hub.host, hub.mqtt_port)
     assert client.loop_forever() == mqtt.MQTT_ERR_CONN_LOST
 
 

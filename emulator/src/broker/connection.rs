@@ -15,10 +15,10 @@ use super::handshake::{self, Welcome};
 use super::links::{Attached, Cause};
 use super::packet::{self, Unreadable};
 use super::turn::{Client, End};
+use crate::chain::Shown;
 use crate::faults::{Armed, FaultKind};
 use crate::registry::Command;
 use crate::time::unix_now;
-use crate::tls::Thumbprints;
 
 /// What a TLS record holds at most.
 const READ_AHEAD: usize = 16 * 1024;
@@ -34,7 +34,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What is known about the peer before CONNECT.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    pub(crate) certificate: Option<Thumbprints>,
+    pub(crate) certificate: Option<Shown>,
     /// `mqtt` or `websocket`.
     pub(crate) protocol: &'static str,
 }

@@ -10,8 +10,8 @@ use super::{Broker, State};
 use crate::c2d::{CloudMessage, checked_topic};
 use crate::error::HubError;
 use crate::identity::Identity;
+use crate::module_routes::{self, Output};
 use crate::queue::Queued;
-use crate::routes::{self, Output};
 
 /// What waits for one module.
 const MAX_QUEUE: usize = 500;
@@ -47,7 +47,7 @@ impl Broker {
         input: &str,
         message: CloudMessage,
     ) -> Result<String, HubError> {
-        if identity.module_id().is_none() || !routes::is_input(input) {
+        if identity.module_id().is_none() || !module_routes::is_input(input) {
             return Err(HubError::argument("an input is a name without / + # of a module"));
         }
         message.check(&self.settings)?;

@@ -7,12 +7,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::rules::{self, Subject};
 use super::{Broker, State};
 use crate::auth::Granted;
+use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Command, Link, Session, Stamp, Subscription, Will};
 use crate::settings::{MethodFilters, StoredFilters, UnknownFilter};
 use crate::time::now_text;
-use crate::tls::Thumbprints;
 
 /// Why a connection ended: a stable word and a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Broker {
         &self,
         identity: &Identity,
         password: Option<&str>,
-        certificate: Option<&Thumbprints>,
+        certificate: Option<&Shown>,
         now: u64,
     ) -> Result<Granted, Cause> {
         let state = self.state();

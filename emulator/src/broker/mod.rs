@@ -24,8 +24,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::auth::Authority;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::module_routes::Route;
 use crate::registry::Registry;
-use crate::routes::Route;
 use crate::settings::Settings;
 
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::broker::Broker;
-use crate::tls::Thumbprints;
+use crate::chain::Shown;
 
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
@@ -33,7 +33,7 @@ pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, d
     let Ok(Ok(stream)) = tokio::time::timeout(deadline, tls.accept(socket)).await else {
         return;
     };
-    let certificate = websocket::Certificate(Thumbprints::of_peer(&stream));
+    let certificate = websocket::Certificate(Shown::by_peer(&stream));
     let router = router.layer(Extension(certificate));
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))

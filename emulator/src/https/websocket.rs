@@ -19,9 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::broker::Broker;
 use crate::broker::connection::{self, Peer};
+use crate::chain::Shown;
 use crate::error::HubError;
 use crate::events::Event;
-use crate::tls::Thumbprints;
 
 pub(super) const PATH: &str = "/$iothub/websocket";
 /// The largest frame that is sent.
@@ -29,7 +29,7 @@ const MAX_SENT: usize = 64 * 1024;
 
 /// The certificate that the peer showed in its TLS handshake.
 #[derive(Debug, Clone)]
-pub(super) struct Certificate(pub(super) Option<Thumbprints>);
+pub(super) struct Certificate(pub(super) Option<Shown>);
 
 /// Answers the upgrade and serves the client.
 pub(super) async fn upgrade(

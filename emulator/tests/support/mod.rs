@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod certificates;
 pub(crate) mod websocket;
 
 use std::io::{ErrorKind, Read, Write};
@@ -20,6 +21,7 @@ use rumqttc::mqttbytes::v4::{
 use rumqttc::mqttbytes::{Error as CodecError, QoS};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use serde_json::Value;
 
@@ -80,11 +82,13 @@ pub(crate) fn roots(hub: &Hub) -> RootCertStore {
 pub(crate) struct Tls {
     pub(crate) versions: &'static [&'static SupportedProtocolVersion],
     pub(crate) identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    /// What is sent behind the certificate.
+    pub(crate) intermediates: Vec<CertificateDer<'static>>,
 }
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { versions: rustls::ALL_VERSIONS, identity: None }
+        Self { versions: rustls::ALL_VERSIONS, identity: None, intermediates: Vec::new() }
     }
 }
 
@@ -108,7 +112,12 @@ pub(crate) fn secure(hub: &Hub, address: SocketAddr, tls: Tls) -> Secure {
         .unwrap()
         .with_root_certificates(roots(hub));
     let config = match tls.identity {
-        Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
+        Some((certificate, key)) => {
+            let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+            let chain = std::iter::once(certificate).chain(tls.intermediates).collect();
+            // The builder's own way refuses certificates of X.509 version 1.
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))))
+        }
         None => builder.with_no_client_auth(),
     };
     let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();

@@ -1,0 +1,161 @@
+//! The flags that a hub is started with.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::identity::Identity;
+use crate::module_routes;
+use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
+use crate::program::{self, Program};
+
+pub(super) const MQTT_PORT: u16 = 8883;
+pub(super) const HTTPS_PORT: u16 = 443;
+/// Where a hub keeps its keys, and where subcommands look for a running one.
+pub(super) const CERTS: &str = "emulator-certs";
+pub(super) const CERTS_VARIABLE: &str = "IOTHUB_EMULATOR_CERTS";
+
+/// Each is absent where the command line says nothing of it.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The address to listen on; 127.0.0.1 where it is not given.
+    #[arg(long, value_name = "ADDRESS", help_heading = LISTENING)]
+    host: Option<String>,
+    /// The port of MQTT over TLS; 0 asks for a free one [default: 8883].
+    #[arg(long, value_name = "PORT", help_heading = LISTENING)]
+    mqtt_port: Option<u16>,
+    /// The port of HTTPS and of MQTT over WebSocket; 0 asks for a free one [default: 443].
+    #[arg(long, value_name = "PORT", help_heading = LISTENING)]
+    https_port: Option<u16>,
+    /// The host name of the connection strings and of the certificate [default: localhost].
+    #[arg(long, value_name = "NAME", help_heading = LISTENING)]
+    name: Option<String>,
+    /// Where the certificates and the secret of the made-up keys are kept [default: emulator-certs].
+    #[arg(long, value_name = "DIR", env = CERTS_VARIABLE, help_heading = LISTENING)]
+    certs: Option<PathBuf>,
+    /// A device; its primary key is made up where none is given.
+    #[arg(long = "device", value_name = "ID[=BASE64KEY]", help_heading = IDENTITIES)]
+    devices: Vec<String>,
+    /// A module of a device that is given too.
+    #[arg(long = "module", value_name = "DEV/MOD[=KEY]", help_heading = IDENTITIES)]
+    modules: Vec<String>,
+    /// A device with a certificate: the SHA-1 or SHA-256 of its DER form, in hexadecimal.
+    #[arg(long = "x509", value_name = "ID=THUMBPRINT", help_heading = IDENTITIES)]
+    x509: Vec<String>,
+    /// A device with a certificate in its name (CN) from one of the authorities of --x509-root.
+    #[arg(long = "x509-ca", value_name = "ID", help_heading = IDENTITIES)]
+    x509_ca: Vec<String>,
+    /// A certificate authority, in PEM, that vouches for devices of --x509-ca.
+    #[arg(long = "x509-root", value_name = "FILE", help_heading = IDENTITIES)]
+    x509_roots: Vec<PathBuf>,
+    /// What a module sends to an output goes to an input of a module of the same device. Such
+    /// messages wait for the module, in memory, until their PUBACK or for two hours.
+    #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT", help_heading = MESSAGES)]
+    routes: Vec<String>,
+    /// Where to write one JSON line for each event; - is the standard output.
+    #[arg(long, value_name = "FILE|-", help_heading = MESSAGES)]
+    events: Option<PathBuf>,
+    /// A behaviour where the sources on IoT Hub are open or disagree; may be repeated. --help lists
+    /// them all.
+    #[arg(long = "setting", value_name = "NAME=VALUE", help_heading = BEHAVIOUR)]
+    settings: Vec<String>,
+}
+
+const LISTENING: &str = "Where it listens";
+const IDENTITIES: &str = "Devices and modules";
+const MESSAGES: &str = "Messages and events";
+const BEHAVIOUR: &str = "Behaviour";
+
+/// A hub in the foreground.
+#[derive(Debug, Args)]
+pub(super) struct Foreground {
+    #[command(flatten)]
+    serve: Serve,
+    /// End when the standard input ends, so that a parent that dies leaves nothing behind.
+    #[arg(long)]
+    exit_with_stdin: bool,
+}
+
+impl Foreground {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let base = Options {
+            mqtt_port: MQTT_PORT,
+            https_port: HTTPS_PORT,
+            certs: Some(CERTS.into()),
+            ..Options::default()
+        };
+        let options = self.serve.options(base)?;
+        let program =
+            Program { options, events: self.serve.events.clone(), exit_with_stdin: self.exit_with_stdin };
+        program::run(program).map_err(|error| error.to_string())
+    }
+}
+
+impl Serve {
+    /// `base` with everything that the flags say.
+    fn options(&self, mut base: Options) -> Result<Options, String> {
+        fn set<T: Clone>(option: &mut T, given: Option<&T>) {
+            if let Some(given) = given {
+                option.clone_from(given);
+            }
+        }
+        set(&mut base.host, self.host.as_ref());
+        set(&mut base.mqtt_port, self.mqtt_port.as_ref());
+        set(&mut base.https_port, self.https_port.as_ref());
+        set(&mut base.name, self.name.as_ref());
+        if let Some(certs) = &self.certs {
+            base.certs = Some(certs.clone());
+        }
+        base.identities.extend(self.identities()?);
+        base.x509_roots.extend(self.x509_roots.iter().cloned().map(Pem::File));
+        for text in &self.settings {
+            base.settings.set_pair(text).map_err(|rule| format!("--setting {rule}"))?;
+        }
+        for text in &self.routes {
+            let route = module_routes::split(text)
+                .ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))?;
+            base.routes.push(route);
+        }
+        Ok(base)
+    }
+
+    fn identities(&self) -> Result<Vec<IdentityOptions>, String> {
+        let mut identities = Vec::new();
+        for text in &self.devices {
+            let (id, key) = id_and_value(text);
+            let credential = CredentialOptions::Key(key);
+            identities.push(IdentityOptions { identity: Identity::device(id), credential });
+        }
+        for text in &self.modules {
+            let (id, key) = id_and_value(text);
+            let identity = Identity::parse(id);
+            if identity.module_id().is_none() {
+                return Err(format!("--module {id}: must be DEVICE/MODULE or DEVICE/MODULE=KEY"));
+            }
+            identities.push(IdentityOptions { identity, credential: CredentialOptions::Key(key) });
+        }
+        for text in &self.x509 {
+            let (id, thumbprint) = id_and_value(text);
+            let thumbprint = thumbprint.ok_or_else(|| format!("--x509 {id}: must be ID=THUMBPRINT"))?;
+            let credential = CredentialOptions::Thumbprints(vec![thumbprint]);
+            identities.push(IdentityOptions { identity: Identity::device(id), credential });
+        }
+        identities.extend(self.x509_ca.iter().map(|id| IdentityOptions {
+            identity: Identity::device(id.as_str()),
+            credential: CredentialOptions::Authority,
+        }));
+        Ok(identities)
+    }
+}
+
+/// Splits at the first `=`: keys end in more of them.
+fn id_and_value(text: &str) -> (&str, Option<String>) {
+    match text.split_once('=') {
+        Some((id, value)) => (id, Some(value.to_owned())),
+        None => (text, None),
+    }
+}
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -1,0 +1,95 @@
+//! What a running hub says of itself: its first line, and the same in a file for the subcommands.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::certs;
+use crate::hub::Hub;
+
+const FILE: &str = "running.json";
+
+/// The first line. It holds keys: no `Debug`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) event: String,
+    pub(crate) host: String,
+    pub(crate) mqtt_port: u16,
+    pub(crate) https_port: u16,
+    pub(crate) ca: PathBuf,
+    pub(crate) service_connection_string: String,
+    pub(crate) devices: Vec<Device>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Device {
+    pub(crate) id: String,
+    pub(crate) connection_string: Option<String>,
+}
+
+impl Ready {
+    pub(crate) fn of(hub: &Hub) -> Self {
+        let devices = hub.identities().into_iter().map(|identity| {
+            let id = identity.to_string();
+            Device { connection_string: hub.connection_string(&id), id }
+        });
+        Self {
+            event: "ready".to_owned(),
+            host: hub.mqtt_address().ip().to_string(),
+            mqtt_port: hub.mqtt_port(),
+            https_port: hub.https_port(),
+            ca: hub.ca_path().to_owned(),
+            service_connection_string: hub.service_connection_string(),
+            devices: devices.collect(),
+        }
+    }
+
+    /// Where a client of this machine connects to.
+    pub(crate) fn reachable_host(&self) -> &str {
+        match self.host.parse() {
+            Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1",
+            Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1",
+            _ => &self.host,
+        }
+    }
+}
+
+pub(crate) fn path(certs: &Path) -> PathBuf {
+    certs.join(FILE)
+}
+
+/// The file of the hub that runs with `certs`; the error is for people.
+pub(crate) fn read(certs: &Path) -> Result<Ready, String> {
+    let path = path(certs);
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("no hub runs with --certs {}", certs.display()),
+        _ => format!("{}: {error}", path.display()),
+    })?;
+    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The file beside the hub's keys, for as long as this lives.
+pub(crate) struct Announced {
+    path: PathBuf,
+    line: String,
+}
+
+impl Announced {
+    pub(crate) fn write(hub: &Hub, line: &str) -> io::Result<Self> {
+        let path = path(hub.ca_path().parent().unwrap_or(Path::new(".")));
+        certs::replace(&path, line, 0o600)?;
+        Ok(Self { path, line: line.to_owned() })
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        // Another hub on the same directory may have put its own into the place.
+        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.line) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
