@@ -264,3 +264,7 @@ impl Authority {
 #[cfg(test)]
 #[path = "auth_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "auth_token_tests.rs"]
+mod token_tests;

@@ -4,14 +4,14 @@ use iothub_mqtt::hub::sas;
 
 use super::*;
 
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
 
-fn named(text: &str) -> NamedKey {
+pub(super) fn named(text: &str) -> NamedKey {
     use base64::Engine as _;
     NamedKey::new(&base64::engine::general_purpose::STANDARD.encode(text)).unwrap()
 }
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     let policies = POLICIES.iter().map(|name| Policy { name, key: named(name) }).collect();
     Authority {
         hosts: vec!["hub.example".into(), "127.0.0.1".into()],
@@ -21,7 +21,7 @@ fn authority() -> Authority {
     }
 }
 
-fn keys() -> Credential {
+pub(super) fn keys() -> Credential {
     Credential::Keys(Box::new([named("first"), named("second")]))
 }
 

@@ -27,7 +27,16 @@ pub(crate) fn read(stream: &mut BytesMut) -> Result<Option<Packet>, Unreadable> 
     if other_protocol(stream) {
         return Err(Unreadable::ProtocolLevel);
     }
+    if let Some(rule) = broken_rule(stream) {
+        return Err(Unreadable::Malformed(rule.into()));
+    }
     match Packet::read(stream, MAX_REMAINING) {
+        Ok(
+            Packet::Subscribe(Subscribe { pkid: 0, .. }) | Packet::Unsubscribe(Unsubscribe { pkid: 0, .. }),
+        ) => Err(Unreadable::Malformed("the packet id 0".into())),
+        Ok(Packet::Unsubscribe(Unsubscribe { topics, .. })) if topics.is_empty() => {
+            Err(Unreadable::Malformed("UNSUBSCRIBE without a filter".into()))
+        }
         Ok(packet) => Ok(Some(packet)),
         Err(CodecError::InsufficientBytes(_)) => Ok(None),
         Err(CodecError::PayloadSizeLimitExceeded(size)) => Err(Unreadable::TooLarge(size)),
@@ -42,17 +51,35 @@ pub(crate) fn read(stream: &mut BytesMut) -> Result<Option<Packet>, Unreadable> 
 ///
 /// Asked before the codec, which reads the body of a level 5 CONNECT as if it were level 4.
 fn other_protocol(stream: &[u8]) -> bool {
-    if stream.first() != Some(&0x10) {
-        return false;
-    }
-    let length_bytes = stream[1..].iter().take(4).take_while(|b| **b & 0x80 != 0).count() + 1;
-    let Some([high, low, rest @ ..]) = stream.get(1 + length_bytes..) else {
-        return false;
+    matches!(connect(stream), Some((name, [level, ..])) if name != b"MQTT" || *level != 4)
+}
+
+/// The protocol's name in a CONNECT at the start of the stream, and what follows it.
+fn connect(stream: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (0x10, rest) = stream.split_first()? else {
+        return None;
     };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    match (rest.get(..length), rest.get(length)) {
-        (Some(name), Some(level)) => name != b"MQTT" || *level != 4,
-        _ => false,
+    let length_bytes = rest.iter().take(4).take_while(|b| **b & 0x80 != 0).count() + 1;
+    let [high, low, rest @ ..] = rest.get(length_bytes..)? else {
+        return None;
+    };
+    rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))
+}
+
+/// What MQTT 3.1.1 forbids at the start of a packet and the codec does not look at.
+fn broken_rule(stream: &[u8]) -> Option<&'static str> {
+    match stream {
+        // The flags of a packet's first byte, which only PUBLISH may choose.
+        [0x30..=0x3f | 0x62 | 0x82 | 0xa2, ..] => None,
+        [0x60..=0x6f | 0x80..=0x8f | 0xa0..=0xaf, ..] => Some("reserved flags in the first byte"),
+        [first, ..] if first & 0x0f != 0 => Some("reserved flags in the first byte"),
+        [0xc0 | 0xe0, length, ..] if *length != 0 => Some("PINGREQ and DISCONNECT are two bytes"),
+        [0x10, ..] => match connect(stream)? {
+            (_, [_, flags, ..]) if flags & 1 != 0 => Some("the reserved flag of CONNECT"),
+            (_, [_, flags, ..]) if flags & 0xc0 == 0x40 => Some("a password without a user name"),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -136,6 +163,44 @@ mod tests {
         let whole = connect_bytes(b"MQTT", 4);
         for end in 0..whole.len() {
             assert_eq!(read(&mut BytesMut::from(&whole[..end])), Ok(None), "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn what_mqtt_reserves_is_refused_though_the_codec_takes_it() {
+        let connect = |flags: u8| {
+            let mut packet = connect_bytes(b"MQTT", 4);
+            packet[9] = flags;
+            read(&mut packet)
+        };
+        assert!(matches!(connect(2), Ok(Some(Packet::Connect(_)))));
+        for flags in [0x03, 0x42] {
+            assert!(matches!(connect(flags), Err(Unreadable::Malformed(_))), "{flags:#x}");
+        }
+        for bytes in [
+            &[0x80, 0x05, 0, 1, 0, 1, b'a', 0][..],
+            &[0x82, 0x06, 0, 0, 0, 1, b'a', 0],
+            &[0xa2, 0x05, 0, 0, 0, 1, b'a'],
+            &[0xa2, 0x02, 0, 1],
+            &[0xa0, 0x05, 0, 1, 0, 1, b'a'],
+            &[0x41, 0x02, 0, 1],
+            &[0x60, 0x02, 0, 1],
+            &[0xc1, 0x00],
+            &[0xc0, 0x01, 0],
+            &[0xe0, 0x01, 0],
+            &[0xe1, 0x00],
+        ] {
+            assert!(matches!(read(&mut bytes.into()), Err(Unreadable::Malformed(_))), "{bytes:x?}");
+        }
+        for bytes in [
+            &[0x82, 0x06, 0, 1, 0, 1, b'a', 0][..],
+            &[0xa2, 0x05, 0, 1, 0, 1, b'a'],
+            &[0x40, 0x02, 0, 1],
+            &[0x3b, 0x05, 0, 1, b'a', 0, 1],
+            &[0xc0, 0x00],
+            &[0xe0, 0x00],
+        ] {
+            assert!(matches!(read(&mut bytes.into()), Ok(Some(_))), "{bytes:x?}");
         }
     }
 
