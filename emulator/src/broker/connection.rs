@@ -315,3 +315,26 @@ fn lost(error: impl std::fmt::Display) -> End {
     let reason = format!("404104 DeviceConnectionClosedRemotely: {error}");
     End::Cause(Cause::new("lost", reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_one_and_a_half_keep_alives_up_to_the_ceiling() {
+        let ceiling = Duration::from_secs(1767);
+        for (keep_alive, expected) in
+            [(0, 1767.0), (1, 1.5), (60, 90.0), (1177, 1765.5), (1178, 1767.0), (65535, 1767.0)]
+        {
+            assert_eq!(silence(keep_alive, ceiling).as_secs_f64(), expected, "{keep_alive}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_last_for_ever() {
+        assert_eq!(expiry(u64::MAX), None);
+        let soon = expiry(unix_now() + 9).unwrap_or_else(Instant::now);
+        assert!(soon > Instant::now() + Duration::from_secs(8));
+        assert!(expiry(0).is_some_and(|at| at <= Instant::now()));
+    }
+}
