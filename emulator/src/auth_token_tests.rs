@@ -161,11 +161,9 @@ fn case_and_double_encoding_of_ids_are_settings() {
 
 #[test]
 fn a_token_lasts_for_the_skew_and_its_connection_for_the_grace() {
-    for (changes, end, cut) in [
-        (&[][..], 300, 300),
-        (&["token-skew=0"], 0, 0),
-        (&["token-skew=60", "token-grace=600"], 60, 660),
-    ] {
+    for (changes, end, cut) in
+        [(&[][..], 300, 300), (&["token-skew=0"], 0, 0), (&["token-skew=60", "token-grace=600"], 60, 660)]
+    {
         let mut settings = Settings::default();
         changes.iter().for_each(|change| settings.set_pair(change).unwrap());
         let token = |se: u64| written(USUAL, "hub.example/devices/d", "first", &se.to_string());
@@ -207,5 +205,7 @@ fn no_reason_of_a_refusal_holds_a_secret() {
     let token = written(USUAL, "hub.example/devices/d", "third", &NOW.to_string());
     let signature = token.split("sig=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let reason = admitted(&Settings::default(), "d", &token).unwrap_err();
-    assert!(!reason.contains(&signature) && !reason.contains(&percent::decode(&signature).unwrap().into_owned()));
+    assert!(
+        !reason.contains(&signature) && !reason.contains(&percent::decode(&signature).unwrap().into_owned())
+    );
 }

@@ -90,8 +90,14 @@ fn validation_beyond_the_vectors() {
 #[test]
 fn the_published_texts_of_refusals() {
     for (patch, expected) in [
-        (json!({"x": "v".repeat(4097)}), "Value associated with property name x has length 4097 that exceeds maximum length of 4096"),
-        (json!({"x": MIN_INTEGER - 1}), "Property x has an out of bound value. Valid values are between -4503599627370496 and 4503599627370495"),
+        (
+            json!({"x": "v".repeat(4097)}),
+            "Value associated with property name x has length 4097 that exceeds maximum length of 4096",
+        ),
+        (
+            json!({"x": MIN_INTEGER - 1}),
+            "Property x has an out of bound value. Valid values are between -4503599627370496 and 4503599627370495",
+        ),
         (json!({"a.b": 1}), "Property name a.b contains invalid character '.'"),
         (json!({"k".repeat(1025): 1}), "Length of property name kkkkkkkkkk.. exceeds maximum length of 1024"),
         (json!({"x": [null]}), "Arrays cannot contain 'null' as value"),
@@ -142,7 +148,8 @@ fn a_section_holds_32_kib_as_they_are_counted_or_as_json() {
     let full = |last: usize| {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
         let lengths = [4095, 4095, 4095, 4095, 4095, 4095, 4095, last];
-        let pairs = names.iter().zip(lengths).map(|(name, length)| ((*name).to_owned(), "v".repeat(length).into()));
+        let pairs =
+            names.iter().zip(lengths).map(|(name, length)| ((*name).to_owned(), "v".repeat(length).into()));
         Object::from_iter(pairs)
     };
     for (last, way, good) in [

@@ -49,15 +49,33 @@ fn a_bag_is_read_as_the_sdks_write_it() {
     for (bag, system, properties) in [
         // The embedded SDK for C encodes nothing, the one for C only the dollar.
         ("$.ct=text/plain", json!({"content-type": "text"}), json!({})),
-        ("%24.ct=application%2fjson&%24.ce=utf-8", json!({"content-type": "application/json", "content-encoding": "utf-8"}), json!({})),
-        ("%24.sub=thermostat1&%24.ifid=urn%3Aazureiot%3ASecurity%3ASecurityAgent%3A1",
-            json!({"dt-subject": "thermostat1", "iothub-interface-id": "urn:azureiot:Security:SecurityAgent:1"}), json!({})),
-        ("%24.mid=m&%24.cid=c&%24.uid=u&%24.to=t&%24.exp=2026-01-02T00%3A00%3A00Z&%24.ctime=2026-01-01T00%3A00%3A00Z&%24.on=o&%24.schema=s",
+        (
+            "%24.ct=application%2fjson&%24.ce=utf-8",
+            json!({"content-type": "application/json", "content-encoding": "utf-8"}),
+            json!({}),
+        ),
+        (
+            "%24.sub=thermostat1&%24.ifid=urn%3Aazureiot%3ASecurity%3ASecurityAgent%3A1",
+            json!({"dt-subject": "thermostat1", "iothub-interface-id": "urn:azureiot:Security:SecurityAgent:1"}),
+            json!({}),
+        ),
+        (
+            "%24.mid=m&%24.cid=c&%24.uid=u&%24.to=t&%24.exp=2026-01-02T00%3A00%3A00Z&%24.ctime=2026-01-01T00%3A00%3A00Z&%24.on=o&%24.schema=s",
             json!({"message-id": "m", "correlation-id": "c", "user-id": "u", "to": "t",
                 "absolute-expiry-time": "2026-01-02T00:00:00Z", "iothub-creation-time-utc": "2026-01-01T00:00:00Z",
-                "output-name": "o", "iothub-message-schema": "s"}), json!({})),
-        ("iothub-creation-time-utc=2026-01-01T00%3A00%3A00Z", json!({}), json!({"iothub-creation-time-utc": "2026-01-01T00:00:00Z"})),
-        ("a+b=1+1&c=1%2B1&d=%20&e=%2F&f=%3D%26", json!({}), json!({"a+b": "1+1", "c": "1+1", "d": " ", "e": "/", "f": "=&"})),
+                "output-name": "o", "iothub-message-schema": "s"}),
+            json!({}),
+        ),
+        (
+            "iothub-creation-time-utc=2026-01-01T00%3A00%3A00Z",
+            json!({}),
+            json!({"iothub-creation-time-utc": "2026-01-01T00:00:00Z"}),
+        ),
+        (
+            "a+b=1+1&c=1%2B1&d=%20&e=%2F&f=%3D%26",
+            json!({}),
+            json!({"a+b": "1+1", "c": "1+1", "d": " ", "e": "/", "f": "=&"}),
+        ),
         ("gr%C3%B6%C3%9Fe=%F0%9F%9A%80&größe=9", json!({}), json!({"größe": "9"})),
         ("a=1&b=2&a=3", json!({}), json!({"a": "3", "b": "2"})),
         ("n&e=", json!({}), json!({"n": null, "e": ""})),
@@ -169,7 +187,9 @@ fn the_same_packet_id_twice_is_two_messages() {
 fn unknown_topics_close_or_are_dropped_or_recorded() {
     for unknown_topic in [UnknownTopic::Close, UnknownTopic::Drop, UnknownTopic::Accept] {
         let (hub, events) = with(Settings { unknown_topic, ..Settings::default() });
-        for topic in ["telemetry/1", "devices/e/messages/events/", "$iothub/credentials/POST/issueCertificate/?$rid=1"] {
+        for topic in
+            ["telemetry/1", "devices/e/messages/events/", "$iothub/credentials/POST/issueCertificate/?$rid=1"]
+        {
             let mut client = Client::connect(&hub, "d");
             client.publish(topic, 4, "x");
             if unknown_topic == UnknownTopic::Close {

@@ -98,7 +98,8 @@ fn a_module_may_have_a_certificate_and_its_device_a_key() {
         .device("d")
         .identity(Identity::module("d", "m"), CredentialOptions::Thumbprints(vec![thumbprint]));
     let (hub, events) = start(options);
-    let identity = || Some((certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap()));
+    let identity =
+        || Some((certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap()));
     for (id, code) in [("d/m", 0), ("d", 5)] {
         let mut client = Client::open(&hub, Tls { identity: identity(), ..Tls::default() });
         let mut connect = Connect::new(id);
@@ -120,13 +121,11 @@ fn the_second_of_two_thumbprints_and_sha_1_count_too() {
     let sha1 = ::ring::digest::digest(&::ring::digest::SHA1_FOR_LEGACY_USE_ONLY, certificate.der());
     let sha1: String = sha1.as_ref().iter().map(|b| format!("{b:02X}")).collect();
     let known = CredentialOptions::Thumbprints(vec!["0".repeat(40), sha1]);
-    let (hub, events) = start(
-        Options::default()
-            .identity(Identity::device("x"), known)
-            .x509_device("y", &"A".repeat(64)),
-    );
+    let (hub, events) =
+        start(Options::default().identity(Identity::device("x"), known).x509_device("y", &"A".repeat(64)));
     for (id, code) in [("x", 0), ("y", 5)] {
-        let identity = Some((certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap()));
+        let identity =
+            Some((certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap()));
         let mut client = Client::open(&hub, Tls { identity, ..Tls::default() });
         let mut connect = Connect::new(id);
         connect.set_login(format!("localhost/{id}/{API}"), "");
@@ -134,7 +133,13 @@ fn the_second_of_two_thumbprints_and_sha_1_count_too() {
         assert_eq!(client.expect_connack().code as u8, code, "{id}");
     }
     let reason = events.next("refused")["reason"].as_str().unwrap().to_owned();
-    for part in ["401003 IoTHubUnauthorized", "SHA1Hash=", "SHA2Hash=", "PrimaryThumbprint=AAAA", "SecondaryThumbprint="] {
+    for part in [
+        "401003 IoTHubUnauthorized",
+        "SHA1Hash=",
+        "SHA2Hash=",
+        "PrimaryThumbprint=AAAA",
+        "SecondaryThumbprint=",
+    ] {
         assert!(reason.contains(part), "{reason}");
     }
 }

@@ -67,7 +67,10 @@ fn user_names_beyond_the_vectors() {
         ("h/d/?API-VERSION=2021-04-12", None),
         ("h/d/api-version=2016-11-14&DeviceClientType=x", Some("d")),
         ("h/d/m/api-version=2016-11-14", Some("d/m")),
-        ("h/d/m/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003", None),
+        (
+            "h/d/m/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003",
+            None,
+        ),
         ("h/d/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.2", None),
         ("h/d/", None),
         ("h/d/?", None),
@@ -194,7 +197,11 @@ fn topics_are_classified() {
         (&device, "$iothub/twin/GET/x/?$rid=7", None),
         (&device, "$iothub/twin/res/200/?$rid=7", None),
         (&device, "$iothub/methods/POST/m/?$rid=7", None),
-        (&device, "$iothub/methods/res/65535/?$rid=1", Some(Request::MethodAnswer { status: 65535, rid: "1" })),
+        (
+            &device,
+            "$iothub/methods/res/65535/?$rid=1",
+            Some(Request::MethodAnswer { status: 65535, rid: "1" }),
+        ),
         (&device, "$iothub/methods/res/0?$rid=1", Some(Request::MethodAnswer { status: 0, rid: "1" })),
         (&device, "$iothub/methods/res/65536/?$rid=1", None),
         (&device, "$iothub/methods/res/-1/?$rid=1", None),
@@ -252,12 +259,9 @@ fn the_later_of_two_equal_names_wins() {
 
 #[test]
 fn a_bag_ends_at_a_plain_slash_and_a_bare_system_property_is_absent() {
-    for (bag, system, application) in [
-        ("a=1/b=2", 0, 1),
-        ("a=1%2Fb=2", 0, 0),
-        ("%24.cid&%24.uid=&a", 1, 1),
-        ("/a=1", 0, 0),
-    ] {
+    for (bag, system, application) in
+        [("a=1/b=2", 0, 1), ("a=1%2Fb=2", 0, 0), ("%24.cid&%24.uid=&a", 1, 1), ("/a=1", 0, 0)]
+    {
         let properties = parse_events_bag(bag, &Settings::default());
         let counts = properties.map(|p| (p.system.len(), p.application.len())).unwrap_or_default();
         assert_eq!(counts, (system, application), "{bag}");
