@@ -58,6 +58,8 @@ pub(crate) enum Event {
     },
     /// A twin operation of a device that was answered with an error.
     TwinRefused {
+        /// Absent where the whole twin was asked for.
+        section: Option<&'static str>,
         status: u16,
         reason: String,
     },
@@ -141,8 +143,8 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("version", version)?;
                 map.serialize_entry("patch", patch)?;
             }
-            Event::TwinRefused { status, reason } => {
-                map.serialize_entry("section", "reported")?;
+            Event::TwinRefused { section, status, reason } => {
+                map.serialize_entry("section", section)?;
                 map.serialize_entry("status", status)?;
                 map.serialize_entry("reason", reason)?;
             }

@@ -260,7 +260,7 @@ fn desired_properties_are_told_while_connected_and_never_stored() {
 
 #[test]
 fn other_statuses_come_on_demand() {
-    let (hub, _events) = hub();
+    let (hub, events) = hub();
     let mut client = subscribed(&hub);
     for (fault, code, number) in
         [("throttle", None, 429), ("server_error", None, 500), ("server_error", Some(503), 503)]
@@ -271,6 +271,8 @@ fn other_statuses_come_on_demand() {
         let answer = ask(&mut client, "$iothub/twin/GET/?$rid=1", "");
         assert_eq!(status(&answer), number);
         assert_eq!(error(&answer)["errorCode"].as_u64().unwrap() / 1000, u64::from(number));
+        let event = events.next("twin");
+        assert!(event["reason"].as_str().unwrap().starts_with(&number.to_string()), "{event}");
         assert_eq!(status(&ask(&mut client, "$iothub/twin/GET/?$rid=1", "")), 200, "the link stays");
     }
 }

@@ -37,6 +37,9 @@ pub(crate) fn read(stream: &mut BytesMut) -> Result<Option<Packet>, Unreadable> 
         Ok(Packet::Unsubscribe(Unsubscribe { topics, .. })) if topics.is_empty() => {
             Err(Unreadable::Malformed("UNSUBSCRIBE without a filter".into()))
         }
+        Ok(Packet::Publish(publish)) if publish.topic.contains('\0') => {
+            Err(Unreadable::Malformed("a topic with the character U+0000".into()))
+        }
         Ok(packet) => Ok(Some(packet)),
         Err(CodecError::InsufficientBytes(_)) => Ok(None),
         Err(CodecError::PayloadSizeLimitExceeded(size)) => Err(Unreadable::TooLarge(size)),
@@ -183,6 +186,7 @@ mod tests {
             &[0xa2, 0x05, 0, 0, 0, 1, b'a'],
             &[0xa2, 0x02, 0, 1],
             &[0xa0, 0x05, 0, 1, 0, 1, b'a'],
+            &[0x30, 0x03, 0, 1, 0],
             &[0x41, 0x02, 0, 1],
             &[0x60, 0x02, 0, 1],
             &[0xc1, 0x00],

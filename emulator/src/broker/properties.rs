@@ -33,7 +33,9 @@ impl Broker {
     /// `None` where a fault swallows the answer.
     pub(crate) fn read_twin(&self, identity: &Identity) -> Option<TwinAnswer> {
         if let Some(fault) = self.twin_fault(identity) {
-            return fault.map(TwinAnswer::from);
+            let error = fault?;
+            self.twin_refused(identity, None, &error);
+            return Some(error.into());
         }
         Some(match self.state().registry.get(identity) {
             Some(entry) => {
@@ -57,13 +59,15 @@ impl Broker {
                 TwinAnswer { status: 204, version: told.then_some(version), body: Bytes::new() }
             }
             Err(error) => {
-                self.events.emit(Some(identity), || Event::TwinRefused {
-                    status: error.status,
-                    reason: error.to_string(),
-                });
+                self.twin_refused(identity, Some("reported"), &error);
                 error.into()
             }
         })
+    }
+
+    fn twin_refused(&self, identity: &Identity, section: Option<&'static str>, error: &HubError) {
+        let (status, reason) = (error.status, error.to_string());
+        self.events.emit(Some(identity), || Event::TwinRefused { section, status, reason });
     }
 
     /// What a fault answers a twin request with, if there is one: with `Some(None)` nothing.
