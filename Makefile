@@ -49,6 +49,7 @@ interop: $(INTEROP)/installed
 
 # The library as a distribution would install it, and programs built against that.
 c-packages: cargo-c
+	cargo build --package iothub-emulator --locked
 	tests/c/installed.sh $(TARGET)
 
 bench:

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use iothub_mqtt::hub::percent;
-use iothub_mqtt::hub::sas::{SasToken, SharedAccessKey};
+use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
 
 use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
@@ -178,7 +178,7 @@ impl Authority {
                 method(scope, "sas")
             }
         };
-        let end = self.check_expiry(&token, now)?;
+        let end = last_second(&token, self.tokens.skew, now)?;
         Ok(Granted { method: granted, until: Some(end.saturating_add(self.tokens.grace)) })
     }
 
@@ -193,7 +193,7 @@ impl Authority {
         let token: SasToken = token.parse().map_err(|e: iothub_mqtt::Error| e.to_string())?;
         let name = token.key_name.clone().ok_or("the token has no skn")?;
         self.check_policy(&token, &name, right, path)?;
-        self.check_expiry(&token, now)?;
+        last_second(&token, self.tokens.skew, now)?;
         Ok(())
     }
 
@@ -248,17 +248,21 @@ impl Authority {
             Err(format!("the token's sr '{decoded}' does not cover {}", wanted.join("/")))
         }
     }
+}
 
-    /// The last second in which the token is taken.
-    fn check_expiry(&self, token: &SasToken, now: u64) -> Result<u64, String> {
-        let end = token.expiry.saturating_add(self.tokens.skew);
-        if now > end {
-            let ago = now.saturating_sub(token.expiry);
-            let se = token.expiry;
-            return Err(format!("the token expired {ago} s ago (se={se}, the hub's clock is {now})"));
-        }
-        Ok(end)
+/// Whether a token of the provisioning service is over.
+pub(crate) fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
+    last_second(token, CLOCK_SKEW, now).map(|_| ())
+}
+
+/// The last second in which a token is taken.
+fn last_second(token: &SasToken, skew: u64, now: u64) -> Result<u64, String> {
+    let end = token.expiry.saturating_add(skew);
+    if now > end {
+        let (ago, se) = (now.saturating_sub(token.expiry), token.expiry);
+        return Err(format!("the token expired {ago} s ago (se={se}, the hub's clock is {now})"));
     }
+    Ok(end)
 }
 
 #[cfg(test)]

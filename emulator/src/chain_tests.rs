@@ -1,9 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-#[path = "../tests/support/certificates.rs"]
-mod certificates;
-
-use certificates::{Authority, Leaf};
+use crate::certificates::{Authority, Leaf};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, date_time_ymd};
 
 use super::*;

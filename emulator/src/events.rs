@@ -44,6 +44,19 @@ pub(crate) enum Event {
         reason: String,
         return_code: Option<u8>,
     },
+    /// A device got its place at the hub.
+    Provisioned {
+        registration: String,
+        group: Option<String>,
+        substatus: &'static str,
+    },
+    /// A client of the provisioning service that was refused, at CONNECT where `return_code` is there.
+    NotProvisioned {
+        registration: String,
+        code: &'static str,
+        reason: String,
+        return_code: Option<u8>,
+    },
     /// Of a C2D message, and with an input of one to a module.
     Queue {
         state: &'static str,
@@ -90,7 +103,8 @@ impl Serialize for Stamped<'_> {
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
             Event::Identity { .. } => "identity",
-            Event::Refused { .. } => "refused",
+            Event::Refused { .. } | Event::NotProvisioned { .. } => "refused",
+            Event::Provisioned { .. } => "provisioned",
             Event::Queue { input: None, .. } => "c2d",
             Event::Queue { input: Some(_), .. } => "input",
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
@@ -122,6 +136,17 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("reason", reason)?;
             }
             Event::Refused { code, reason, return_code } => {
+                map.serialize_entry("code", code)?;
+                map.serialize_entry("reason", reason)?;
+                map.serialize_entry("return_code", return_code)?;
+            }
+            Event::Provisioned { registration, group, substatus } => {
+                map.serialize_entry("registration", registration)?;
+                map.serialize_entry("group", group)?;
+                map.serialize_entry("substatus", substatus)?;
+            }
+            Event::NotProvisioned { registration, code, reason, return_code } => {
+                map.serialize_entry("registration", registration)?;
                 map.serialize_entry("code", code)?;
                 map.serialize_entry("reason", reason)?;
                 map.serialize_entry("return_code", return_code)?;

@@ -22,13 +22,16 @@ use crate::identity::Identity;
 /// | `delay` | what comes is taken at once and answered when the time is over | `for_ms` |
 /// | `slow_reader` | 16 bytes are read every 10 ms | `for_ms` |
 /// | `refuse` | CONNECT is answered with a refusing CONNACK | `code`, `for_ms` |
-/// | `throttle` | twin requests are answered with 429 | `for_ms` |
-/// | `server_error` | twin requests are answered with `code`, 500 to 599, by default 500 | `code`, `for_ms` |
-/// | `no_answer` | twin requests are dropped without an answer | `for_ms` |
+/// | `throttle` | requests are answered with 429 | `for_ms` |
+/// | `server_error` | requests are answered with `code`, 500 to 599, by default 500 | `code`, `for_ms` |
+/// | `no_answer` | requests are dropped without an answer | `for_ms` |
+///
+/// Requests are those of twins and those to the provisioning service, whose clients go by their
+/// registration id here. Of the faults of connections `mute` and `refuse` alone reach these.
 ///
 /// A fault reaches the live connections that it is for at once, which counts as one use of `count`
 /// however many they are; what is left of `count` waits for connections that are made later, one
-/// use for each. `mute` and `refuse` count CONNECTs, `throttle`, `server_error` and `no_answer` twin
+/// use for each. `mute` and `refuse` count CONNECTs, `throttle`, `server_error` and `no_answer`
 /// requests, and none of them reaches anything at once; with `for_ms` and no `count` they hold for
 /// that time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ use crate::identity::Identity;
 pub struct Fault {
     /// Which one; see above.
     pub fault: String,
-    /// `ID`, `ID/MODULE` or `*` for everybody.
+    /// `ID`, `ID/MODULE`, a registration id or `*` for everybody.
     #[serde(default = "everybody")]
     pub device: String,
     /// How often it happens, from 1.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::auth::{Authority, Credential};
-use crate::broker::Broker;
+use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
 use crate::chain::Roots;
@@ -19,6 +19,7 @@ use crate::events::EventBus;
 use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::routing::Routing;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -91,7 +92,10 @@ impl Hub {
         };
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
-        let broker = Arc::new(Broker::new(authority, registry, routes, options.settings));
+        let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let dps = setup::dps(&options, &store)?;
+        let settings = options.settings;
+        let broker = Arc::new(Broker::new(Parts { authority, registry, routes, routing, dps, settings }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -180,6 +184,26 @@ impl Hub {
         let owner = self.broker.authority.policies.iter().find(|policy| policy.name == "iothubowner");
         let key = owner.map_or("", |policy| policy.key.base64.as_str());
         format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
+    }
+
+    /// The id scope of the provisioning service, which listens where the hub does.
+    pub fn id_scope(&self) -> &str {
+        self.broker.dps.id_scope()
+    }
+
+    /// The primary key of an individual enrollment; `None` where there is none with a key.
+    pub fn enrollment_key(&self, registration: &str) -> Option<&str> {
+        self.broker.dps.enrollment_key(registration)
+    }
+
+    /// The primary key of an enrollment group, or with a registration id that of one of its devices;
+    /// `None` where there is no such group with keys.
+    pub fn group_key(&self, name: &str, registration: Option<&str>) -> Option<String> {
+        self.broker.dps.group_key(name, registration)
+    }
+
+    pub(crate) fn provisioning(&self) -> crate::dps::Summary {
+        self.broker.dps.summary()
     }
 
     /// Every event from now on, the same JSON that the program writes.
@@ -273,5 +297,6 @@ impl Drop for Hub {
             let _ = thread.join();
         }
         self.broker.events.close();
+        self.broker.routing.close();
     }
 }

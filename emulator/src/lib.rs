@@ -6,10 +6,15 @@
 mod auth;
 mod broker;
 mod c2d;
+#[cfg(test)]
+#[path = "../tests/support/certificates.rs"]
+mod certificates;
 mod certs;
 mod chain;
+mod child;
 pub mod cli;
 mod descriptors;
+mod dps;
 mod error;
 mod events;
 mod faults;
@@ -22,6 +27,7 @@ mod program;
 mod query;
 mod queue;
 mod registry;
+mod routing;
 mod running;
 mod scratch;
 mod server;
@@ -30,11 +36,14 @@ mod setup;
 mod time;
 mod tls;
 mod twins;
+mod writer;
 
 pub use c2d::CloudMessage;
+pub use dps::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
 pub use error::{HubError, StartError};
 pub use faults::Fault;
 pub use hub::Hub;
 pub use identity::Identity;
 pub use options::{CredentialOptions, IdentityOptions, Options, Pem};
+pub use routing::{EndpointOptions, MessageSource, RouteOptions, RoutingOptions};
 pub use settings::Settings;

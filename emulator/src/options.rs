@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
+use crate::routing::RoutingOptions;
 use crate::settings::Settings;
 
 /// How an identity proves itself.
@@ -87,11 +89,14 @@ pub struct Options {
     pub name: String,
     /// See [`Options::route`].
     pub routes: Vec<(String, String)>,
+    /// Which messages go where; all of them to the hub's own events by default.
+    pub routing: RoutingOptions,
     /// How the hub behaves where IoT Hub's own way is open, and times that a test may not want to wait for.
     pub settings: Settings,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
+    pub dps: DpsOptions,
 }
 
 impl Default for Options {
@@ -104,8 +109,10 @@ impl Default for Options {
             certs: None,
             name: "localhost".to_owned(),
             routes: Vec::new(),
+            routing: RoutingOptions::default(),
             settings: Settings::default(),
             x509_roots: Vec::new(),
+            dps: DpsOptions::default(),
         }
     }
 }

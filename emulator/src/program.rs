@@ -1,13 +1,11 @@
 //! The program around a hub: its first line, its events, its end.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::descriptors;
@@ -15,6 +13,7 @@ use crate::error::StartError;
 use crate::hub::Hub;
 use crate::options::Options;
 use crate::running::{Announced, Ready};
+use crate::writer::write_lines;
 
 /// What the program is started with.
 #[derive(Debug)]
@@ -26,20 +25,56 @@ pub(crate) struct Program {
     pub(crate) exit_with_stdin: bool,
 }
 
+/// A hub whose events are written, and which the subcommands find.
+pub(crate) struct Session {
+    // First: a hub that goes away is not announced any more.
+    _announced: Announced,
+    hub: Hub,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Starts the hub; its events go to `events`, of which `-` is the standard output.
+    pub(crate) fn start(options: Options, events: Option<&Path>) -> Result<(Self, Ready), StartError> {
+        descriptors::raise_limit();
+        // Opened before anything listens: a wrong path is an error at once.
+        let sink: Option<Box<dyn Write + Send>> = match events {
+            None => None,
+            Some(path) if path.as_os_str() == "-" => Some(Box::new(io::stdout())),
+            Some(path) => {
+                let file =
+                    File::create(path).map_err(|e| failed(&format!("--events {}", path.display()), e))?;
+                Some(Box::new(file))
+            }
+        };
+        let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
+        let ready = Ready::of(&hub);
+        let announced = Announced::write(&hub, &ready.line()?).map_err(|e| failed("--certs", e))?;
+        let writer = match sink.zip(lines) {
+            Some((sink, lines)) => Some(write_lines(sink, lines).map_err(|e| failed("a thread", e))?),
+            None => None,
+        };
+        Ok((Self { _announced: announced, hub, writer }, ready))
+    }
+
+    /// Stops the hub. Everything that happened is written when this returns.
+    pub(crate) fn finish(self) {
+        let Self { _announced, hub, writer } = self;
+        drop(_announced);
+        drop(hub);
+        if let Some(writer) = writer {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn failed(what: &str, error: io::Error) -> StartError {
+    StartError::new(format!("{what}: {error}"))
+}
+
 /// Runs a hub until a signal, or until the standard input ends.
 pub(crate) fn run(program: Program) -> Result<(), StartError> {
     let Program { options, events, exit_with_stdin } = program;
-    let failed = |what: &str, e: io::Error| StartError::new(format!("{what}: {e}"));
-    // Opened before anything listens: a wrong path is an error at once.
-    let sink: Option<Box<dyn Write + Send>> = match &events {
-        None => None,
-        Some(path) if path.as_os_str() == "-" => Some(Box::new(io::stdout())),
-        Some(path) => {
-            let file = File::create(path).map_err(|e| failed(&format!("--events {}", path.display()), e))?;
-            Some(Box::new(file))
-        }
-    };
-    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -51,12 +86,8 @@ pub(crate) fn run(program: Program) -> Result<(), StartError> {
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?)
     };
 
-    let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
-    let _announced = announce(&hub)?;
-    let writer = match sink.zip(lines) {
-        Some((sink, lines)) => Some(write_lines(sink, lines).map_err(|e| failed("a thread", e))?),
-        None => None,
-    };
+    let (session, ready) = Session::start(options, events.as_deref())?;
+    announce(&ready)?;
     let stdin_end = watch_stdin(exit_with_stdin).map_err(|e| failed("a thread", e))?;
     runtime.block_on(async {
         tokio::select! {
@@ -65,45 +96,15 @@ pub(crate) fn run(program: Program) -> Result<(), StartError> {
             _ = stdin_end, if exit_with_stdin => {}
         }
     });
-    drop(hub);
-    if let Some(writer) = writer {
-        // Everything that happened is written before the program ends.
-        let _ = writer.join();
-    }
+    session.finish();
     Ok(())
 }
 
-/// Writes the first line, after the file that says the same: who reads the line finds the file.
-fn announce(hub: &Hub) -> Result<Announced, StartError> {
-    let failed = |what: &str, e: io::Error| StartError::new(format!("{what}: {e}"));
-    let line = serde_json::to_string(&Ready::of(hub)).map_err(|e| failed("the first line", e.into()))?;
-    let announced = Announced::write(hub, &line).map_err(|e| failed("--certs", e))?;
+/// Writes the first line.
+fn announce(ready: &Ready) -> Result<(), StartError> {
+    let line = ready.line()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| failed("the standard output", e))?;
-    Ok(announced)
-}
-
-/// Writes from a thread of its own, so that a slow disk or reader never holds up the hub.
-fn write_lines(
-    sink: Box<dyn Write + Send>,
-    mut lines: UnboundedReceiver<Arc<str>>,
-) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("events".into()).spawn(move || {
-        let mut out = BufWriter::new(sink);
-        while let Some(line) = lines.blocking_recv() {
-            let mut write = |line: &str| writeln!(out, "{line}");
-            let mut written = write(&line);
-            while written.is_ok()
-                && let Ok(line) = lines.try_recv()
-            {
-                written = write(&line);
-            }
-            // Nobody reads any more: the hub goes on without.
-            if written.and_then(|()| out.flush()).is_err() {
-                return;
-            }
-        }
-    })
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| failed("the standard output", e))
 }
 
 /// Fires when the standard input ends.

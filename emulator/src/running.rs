@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::certs;
+use crate::dps::Summary;
+use crate::error::StartError;
 use crate::hub::Hub;
 
 const FILE: &str = "running.json";
 
 /// The first line. It holds keys: no `Debug`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) event: String,
     pub(crate) host: String,
@@ -22,9 +24,10 @@ pub(crate) struct Ready {
     pub(crate) ca: PathBuf,
     pub(crate) service_connection_string: String,
     pub(crate) devices: Vec<Device>,
+    pub(crate) dps: Summary,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: String,
     pub(crate) connection_string: Option<String>,
@@ -44,7 +47,12 @@ impl Ready {
             ca: hub.ca_path().to_owned(),
             service_connection_string: hub.service_connection_string(),
             devices: devices.collect(),
+            dps: hub.provisioning(),
         }
+    }
+
+    pub(crate) fn line(&self) -> Result<String, StartError> {
+        serde_json::to_string(self).map_err(|e| StartError::new(format!("the first line: {e}")))
     }
 
     /// Where a client of this machine connects to.

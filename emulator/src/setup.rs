@@ -7,11 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::auth::{Credential, NamedKey, POLICIES, Policy};
 use crate::certs::Store;
+use crate::dps::Dps;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, Options};
 use crate::registry::{Entry, Record, Registry};
+use crate::tls::is_thumbprint;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
 pub(crate) fn bind(
@@ -40,10 +42,24 @@ pub(crate) fn bind(
 }
 
 /// A key that stays the same as long as the secret does.
-fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, StartError> {
+pub(crate) fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, StartError> {
     let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     let key = ring::hmac::sign(&secret, label.as_bytes());
     NamedKey::new(&STANDARD.encode(key.as_ref())).map_err(|e| StartError::new(e.to_string()))
+}
+
+/// Names in which a device calls the provisioning service; the digits come from the secret.
+pub(crate) fn id_scope(store: &Store) -> String {
+    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
+    let digits = ring::hmac::sign(&secret, b"id scope");
+    digits.as_ref().iter().take(8).fold("0ne".to_owned(), |scope, byte| format!("{scope}{}", byte % 10))
+}
+
+/// The provisioning service.
+pub(crate) fn dps(options: &Options, store: &Store) -> Result<Dps, StartError> {
+    let generate = |label: &str| generated_key(&store.secret, label).map_err(|e| e.to_string());
+    Dps::new(&options.dps, id_scope(store), &options.name, generate)
+        .map_err(|why| StartError::new(format!("provisioning: {why}")))
 }
 
 pub(crate) fn policies(store: &Store) -> Result<Vec<Policy>, StartError> {
@@ -88,10 +104,7 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
                 ]))
             }
             CredentialOptions::Thumbprints(thumbprints) => {
-                let good = |text: &String| {
-                    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
-                };
-                if thumbprints.is_empty() || !thumbprints.iter().all(good) {
+                if thumbprints.is_empty() || !thumbprints.iter().all(|text| is_thumbprint(text)) {
                     return Err(failed("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits"));
                 }
                 Credential::Thumbprints(thumbprints.clone())

@@ -63,6 +63,11 @@ impl Thumbprints {
     }
 }
 
+/// SHA-1 or SHA-256 in hexadecimal.
+pub(crate) fn is_thumbprint(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// Takes every certificate whose private key the peer has: devices show self-signed ones.
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -116,6 +116,17 @@ impl Twin {
         Self { desired: Section::new(now), reported: Section::new(now), tags: Object::new(), version: 1 }
     }
 
+    /// As a provisioning service makes it: the versions count from what is there at first.
+    pub(crate) fn initial(tags: &Object, desired: &Object, now: &str) -> Result<Self, String> {
+        let mut twin = Self::new(now);
+        let text = |refused: Refused| HubError::from(refused).message;
+        twin.desire(desired, false, now, TwinSize::Counted).map_err(text)?;
+        twin.tag(tags, false, TwinSize::Counted).map_err(text)?;
+        twin.desired.version = 1;
+        twin.version = 1;
+        Ok(twin)
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.version
     }

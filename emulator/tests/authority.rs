@@ -4,7 +4,7 @@
 
 mod support;
 
-use iothub_emulator::{Hub, Options};
+use iothub_emulator::{CredentialOptions, Hub, Identity, Options};
 use rumqttc::mqttbytes::v4::{Connect, Packet};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
@@ -74,6 +74,17 @@ fn what_is_wrong_with_a_certificate_is_said() {
         let refused = events.next("refused");
         assert_eq!(refused["device"], id);
         assert!(refused["reason"].as_str().unwrap().contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn a_module_has_a_certificate_in_its_own_name() {
+    let root = Authority::root("root");
+    let module = Identity::module("d", "m");
+    let options = Options::default().device("d").identity(module, CredentialOptions::Authority);
+    let (hub, _events) = start(options.x509_root(root.pem()));
+    for (common_name, code) in [("d/m", 0), ("d", 5), ("m", 5)] {
+        assert_eq!(connect(&hub, Over::Tls, tls(&root.leaf(common_name), &[]), "d/m"), code, "{common_name}");
     }
 }
 

@@ -144,6 +144,18 @@ fn what_is_no_connect_is_closed_without_a_packet() {
 }
 
 #[test]
+fn a_token_for_ever_is_taken() {
+    let (hub, _events) = hub();
+    for until in [u64::MAX, u64::MAX / 2, 99_999_999_999] {
+        let (mut client, _) = Client::connect_with(&hub, "d", |c| {
+            c.set_login(format!("localhost/d/{API}"), token_until(&hub, "d", until));
+        });
+        client.send(&Packet::PingReq);
+        assert_eq!(client.receive(), Some(Packet::PingResp), "{until}");
+    }
+}
+
+#[test]
 fn a_client_that_says_nothing_is_closed_at_the_deadline() {
     let options = Options {
         settings: Settings { connect_deadline: Duration::from_millis(50), ..Settings::default() },

@@ -29,6 +29,21 @@ fn the_first_line_says_where_everything_is() {
 }
 
 #[test]
+fn the_first_line_says_how_to_register() {
+    let key = "a2V5a2V5a2V5a2V5a2V5aw==";
+    let (one, group) = (format!("r={key}"), format!("g={key}"));
+    let arguments = ["--dps-scope", "0neX", "--enroll", "s", "--enroll", &one, "--enroll-group", &group];
+    let hub = Running::start(&arguments);
+    let dps = &hub.ready["dps"];
+    assert_eq!(dps["id_scope"], "0neX");
+    assert_eq!(dps["enrollments"][0], serde_json::json!({"registration": "r", "key": key}));
+    assert_eq!(dps["enrollments"][1]["registration"], "s");
+    assert_eq!(dps["enrollments"][1]["key"].as_str().unwrap().len(), 44);
+    assert_eq!(dps["groups"], serde_json::json!([{"name": "g", "key": key}]));
+    assert_eq!(hub.ready["devices"], serde_json::json!([]));
+}
+
+#[test]
 fn it_ends_with_its_standard_input_and_by_signals() {
     let mut hub = Running::start(&[]);
     drop(hub.child.stdin.take());
@@ -53,6 +68,9 @@ fn errors_name_the_option_and_a_way_out() {
         (&["--mqtt-port", "0", "--device", "d", "--device", "d"], "twice"),
         (&["--mqtt-port", "0", "--device", "a b"], "an id has"),
         (&["--mqtt-port", "0", "--x509", "d=12"], "thumbprint"),
+        (&["--mqtt-port", "0", "--x509-root", "/no/such/file"], "--x509-root /no/such/file"),
+        (&["--mqtt-port", "0", "--enroll", "r="], "provisioning: the enrollment 'r'"),
+        (&["--mqtt-port", "0", "--dps-scope", "a/b"], "id scope"),
         (&["--mqtt-port", "0", "--host", "no such host"], "--host"),
         (&["--mqtt-port", "0", "--route", "d/a/out=d/b/in"], "the module d/a is not given"),
         (&["--mqtt-port", "0", "--events", "/no/such/dir"], "--events"),

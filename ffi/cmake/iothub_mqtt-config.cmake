@@ -34,3 +34,6 @@ if(NOT TARGET iothub_mqtt::cpp)
   target_compile_features(iothub_mqtt::cpp INTERFACE cxx_std_17)
   target_link_libraries(iothub_mqtt::cpp INTERFACE iothub_mqtt::iothub_mqtt Threads::Threads)
 endif()
+
+# iothub_emulator_add_test(), for tests that need a hub.
+include("${CMAKE_CURRENT_LIST_DIR}/IoTHubEmulator.cmake")

@@ -13,7 +13,8 @@ cd "$root"
 cargo cinstall --locked --profile dev --package iothub-mqtt-ffi --target-dir "$target/capi" \
     --prefix "$prefix" --libdir lib
 for file in include/iothub_mqtt.h lib/libiothub_mqtt.so lib/libiothub_mqtt.a lib/pkgconfig/iothub_mqtt.pc \
-    share/iothub_mqtt/cmake/iothub_mqtt-config.cmake; do
+    share/iothub_mqtt/cmake/iothub_mqtt-config.cmake \
+    share/iothub_mqtt/cmake/IoTHubEmulator.cmake; do
     test -s "$prefix/$file" || { echo "not installed: $file"; find "$prefix" -type f; exit 1; }
 done
 cmp include/iothub_mqtt.h "$prefix/include/iothub_mqtt.h"
@@ -68,3 +69,13 @@ CMAKE
 cmake -S "$work/source" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" && cmake --build "$work/build" >>"$work/log" ||
     { cat "$work/log"; exit 1; }
 for name in as_c as_cpp cpp_header static; do program "$work/build/$name" "CMake, $name"; done
+
+# Somebody else's project with tests that need a hub; and one of them that has to fail.
+export IOTHUB_EMULATOR=$target/debug/iothub-emulator
+cp -r examples/cmake "$work/tests"
+echo 'iothub_emulator_add_test(NAME fails DEVICES gauge-1 COMMAND sh -c "exit 3")' >>"$work/tests/CMakeLists.txt"
+{ cmake -S "$work/tests" -B "$work/tests/build" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$work/tests/build" &&
+    ctest --test-dir "$work/tests/build" --output-on-failure --parallel 2 --exclude-regex fails; } >"$work/log" ||
+    { cat "$work/log"; exit 1; }
+grep -q "100% tests passed.* out of 2" "$work/log" && echo "ok: CMake, tests with a hub"
+if ctest --test-dir "$work/tests/build" --tests-regex fails >"$work/log"; then cat "$work/log"; exit 1; fi

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from azure.iot.hub import IoTHubRegistryManager
 
 from client import FACES, TRANSPORTS, Client, Clients
 from iothub_mqtt.testing import Hub, StartHub
@@ -44,3 +45,15 @@ def clients(request: pytest.FixtureRequest, transport: str) -> Iterator[Clients]
 def device(hub: Hub, clients: Clients) -> Callable[..., Client]:
     """Make a client of the device `d`, with options of the SDK."""
     return lambda **options: clients.device(hub.connection_string("d"), hub.ca_pem, **options)
+
+
+@pytest.fixture
+def trusted(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The hub, with its authority where the SDK of back-ends looks for authorities."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca))
+    return hub
+
+
+@pytest.fixture
+def registry(trusted: Hub) -> IoTHubRegistryManager:
+    return IoTHubRegistryManager.from_connection_string(trusted.service_connection_string)

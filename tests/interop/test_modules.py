@@ -103,9 +103,15 @@ def test_a_module_calls_a_method(hub: Hub, clients: Clients, edge_camera: Client
     assert answer == {"status": 202, "payload": {"x": [1]}}
 
 
-def test_a_module_may_not_call_another_device(hub: Hub, edge_camera: Client) -> None:
+def test_a_module_with_a_wrong_key_calls_nothing(
+    hub: Hub, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = hub.connection_string("d/camera").replace(hub.key("d/camera"), hub.key("d/filter"))
+    monkeypatch.setenv("EdgeHubConnectionString", f"{text};GatewayHostName={hub.host}")
+    monkeypatch.setenv("EdgeModuleCACertificateFile", str(hub.ca))
+    impostor = clients.make("IoTHubModuleClient", "create_from_edge_environment")
     with pytest.raises(exceptions.ClientError) as caught:
-        edge_camera.do("invoke_method", {"methodName": "tune", "payload": None}, "other", "m")
+        impostor.do("invoke_method", {"methodName": "tune", "payload": None}, "d")
     assert "401" in str(caught.value.__cause__)
 
 

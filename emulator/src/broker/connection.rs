@@ -16,6 +16,7 @@ use super::links::{Attached, Cause};
 use super::packet::{self, Unreadable};
 use super::turn::{Client, End};
 use crate::chain::Shown;
+use crate::dps::registrant;
 use crate::faults::{Armed, FaultKind};
 use crate::registry::Command;
 use crate::time::unix_now;
@@ -23,13 +24,13 @@ use crate::time::unix_now;
 /// What a TLS record holds at most.
 const READ_AHEAD: usize = 16 * 1024;
 /// What is reserved at a time; the payloads that were cut out of it keep it alive.
-pub(super) const READ_BUFFER: usize = 64 * 1024;
+pub(crate) const READ_BUFFER: usize = 64 * 1024;
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 /// How often a connection without a deadline looks around.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long the last bytes may take, and how long the peer has to read a refusal.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// What is known about the peer before CONNECT.
 #[derive(Debug)]
@@ -40,10 +41,10 @@ pub(crate) struct Peer {
 }
 
 /// A byte stream with what was read and not parsed, and what was not written yet.
-pub(super) struct Stream<S> {
-    pub(super) io: S,
-    pub(super) input: BytesMut,
-    pub(super) output: BytesMut,
+pub(crate) struct Stream<S> {
+    pub(crate) io: S,
+    pub(crate) input: BytesMut,
+    pub(crate) output: BytesMut,
 }
 
 /// Serves one client from CONNECT to the end of the stream.
@@ -53,7 +54,13 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
         let _ = timeout(LINGER, part(&mut stream)).await;
         return;
     };
-    let Welcome { identity, attached, keep_alive, until } = welcome;
+    let (identity, attached, keep_alive, until) = match welcome {
+        Welcome::Device { identity, attached, keep_alive, until } => (identity, attached, keep_alive, until),
+        Welcome::Registrant { client, keep_alive } => {
+            let silence = silence(keep_alive, broker.settings.keep_alive_ceiling);
+            return registrant::serve(stream, client, silence, broker).await;
+        }
+    };
     let Attached { number, session_present, stamp, commands, ended } = attached;
     let client = Client { broker, identity, number, stamp, next_unlock: None, countdown: None };
     let silence = silence(keep_alive, client.broker.settings.keep_alive_ceiling);
@@ -67,10 +74,16 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, 
         unflushed: false,
         silence,
         last_heard: Instant::now(),
-        expires: until.and_then(expiry),
+        expires: end_of(until),
         disruption: Disruption::default(),
     };
     connection.run(session_present, commands, ended).await;
+}
+
+/// When a token that holds until then (seconds since 1970) is over; never where that is too far away.
+pub(crate) fn end_of(until: Option<u64>) -> Option<Instant> {
+    let left = until?.saturating_sub(unix_now()).saturating_add(1);
+    Instant::now().checked_add(Duration::from_secs(left))
 }
 
 /// How long a client may be silent: one and a half of its keep-alives, and not beyond the ceiling.
@@ -79,12 +92,6 @@ fn silence(keep_alive: u16, ceiling: Duration) -> Duration {
         0 => ceiling,
         seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(ceiling),
     }
-}
-
-/// When a token is over that lasts up to and with the second `until`; `None` where no clock gets there.
-fn expiry(until: u64) -> Option<Instant> {
-    let left = until.saturating_add(1).saturating_sub(unix_now());
-    Instant::now().checked_add(Duration::from_secs(left))
 }
 
 /// Writes what is left and closes; waits for the peer's end, because closing a socket with unread
@@ -332,9 +339,10 @@ mod tests {
 
     #[test]
     fn a_token_may_last_for_ever() {
-        assert_eq!(expiry(u64::MAX), None);
-        let soon = expiry(unix_now() + 9).unwrap_or_else(Instant::now);
+        assert_eq!(end_of(Some(u64::MAX)), None);
+        let soon = end_of(Some(unix_now() + 9)).unwrap_or_else(Instant::now);
         assert!(soon > Instant::now() + Duration::from_secs(8));
-        assert!(expiry(0).is_some_and(|at| at <= Instant::now()));
+        assert!(soon < Instant::now() + Duration::from_secs(11));
+        assert_eq!(end_of(None), None);
     }
 }

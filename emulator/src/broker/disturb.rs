@@ -26,8 +26,10 @@ impl Broker {
     /// Arms a fault; how many connections it has reached already.
     pub(crate) fn fault(&self, fault: &Fault) -> Result<usize, HubError> {
         let mut armed = Armed::new(fault, Instant::now())?;
+        let dps_knows = self.dps.knows(&fault.device);
         let mut state = self.state();
-        if fault.device != "*" && state.registry.get(&Identity::parse(&fault.device)).is_none() {
+        if fault.device != "*" && !dps_knows && state.registry.get(&Identity::parse(&fault.device)).is_none()
+        {
             return Err(HubError::not_found(&fault.device));
         }
         if !ON_CONNECTIONS.contains(&armed.kind) {

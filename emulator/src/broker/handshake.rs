@@ -9,6 +9,8 @@ use super::connection::{Peer, READ_BUFFER, Stream};
 use super::links::{Arrival, Attached, Cause};
 use super::packet::{self, Connect, ConnectReturnCode, LastWill, Login, Packet, QoS, Unreadable};
 use super::rules::{self, Request};
+use crate::dps::names;
+use crate::dps::registrant::Registrant;
 use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
@@ -17,25 +19,63 @@ use crate::settings::{ConnackCode, MismatchCode, Settings};
 use crate::time::unix_now;
 
 /// A connection that was let in; CONNACK is in the stream's output.
-pub(super) struct Welcome {
-    pub(super) identity: Identity,
-    pub(super) attached: Attached,
-    /// Seconds, as the client asked for; 0 for none.
-    pub(super) keep_alive: u16,
-    /// Seconds since 1970 when its token is over for good.
-    pub(super) until: Option<u64>,
+pub(super) enum Welcome {
+    Device {
+        identity: Identity,
+        attached: Attached,
+        /// Seconds, as the client asked for; 0 for none.
+        keep_alive: u16,
+        /// Seconds since 1970 when its token is over for good.
+        until: Option<u64>,
+    },
+    /// A client of the provisioning service.
+    Registrant { client: Registrant, keep_alive: u16 },
+}
+
+impl Welcome {
+    fn session_present(&self) -> bool {
+        match self {
+            Self::Device { attached, .. } => attached.session_present,
+            // D: the provisioning service treats every session as non-persistent.
+            Self::Registrant { .. } => false,
+        }
+    }
 }
 
 /// Why there will be no session, and what the client is told.
 struct Refusal {
     identity: Option<Identity>,
+    /// Of a client of the provisioning service.
+    registration: Option<String>,
     cause: Cause,
     return_code: Option<u8>,
 }
 
 impl Refusal {
     fn silent(cause: Cause) -> Self {
-        Self { identity: None, cause, return_code: None }
+        Self { identity: None, registration: None, cause, return_code: None }
+    }
+
+    fn unauthorized(cause: Cause) -> Self {
+        let return_code = Some(ConnectReturnCode::NotAuthorized as u8);
+        Self { return_code, ..Self::silent(cause) }
+    }
+
+    /// Puts the return code for failed authentication that is wanted in place of the usual one.
+    fn choose_code(&mut self, settings: &Settings) {
+        let usual = self.return_code == Some(ConnectReturnCode::NotAuthorized as u8);
+        let by_choice = self.cause.code == "fault" || self.registration.is_some();
+        if usual && !by_choice && settings.auth_refusal == ConnackCode::BadUserNameOrPassword {
+            self.return_code = Some(ConnectReturnCode::BadUserNamePassword as u8);
+        }
+    }
+
+    fn event(self) -> Event {
+        let Self { registration, cause: Cause { code, reason }, return_code, .. } = self;
+        match registration {
+            None => Event::Refused { code, reason, return_code },
+            Some(registration) => Event::NotProvisioned { registration, code, reason, return_code },
+        }
     }
 }
 
@@ -56,9 +96,11 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Ok(Some(Ok(_))) => Err(Refusal::silent(Cause::new("protocol", "the first packet was no CONNECT"))),
         Ok(Some(Err(Unreadable::ProtocolLevel))) => Err(Refusal {
-            identity: None,
-            cause: Cause::new("protocol_level", "only MQTT 3.1.1 (protocol level 4) is spoken here"),
             return_code: Some(ConnectReturnCode::RefusedProtocolVersion as u8),
+            ..Refusal::silent(Cause::new(
+                "protocol_level",
+                "only MQTT 3.1.1 (protocol level 4) is spoken here",
+            ))
         }),
         Ok(Some(Err(unreadable))) => {
             Err(Refusal::silent(Cause::new("protocol", format!("unreadable CONNECT: {unreadable:?}"))))
@@ -66,18 +108,16 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     };
     match decided {
         Ok(welcome) => {
-            packet::write_connack(&mut stream.output, welcome.attached.session_present, 0);
+            packet::write_connack(&mut stream.output, welcome.session_present(), 0);
             Some(welcome)
         }
-        Err(refusal) => {
+        Err(mut refusal) => {
+            refusal.choose_code(&broker.settings);
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
-            broker.events.emit(refusal.identity.as_ref(), || Event::Refused {
-                code: refusal.cause.code,
-                reason: refusal.cause.reason,
-                return_code: refusal.return_code,
-            });
+            let identity = refusal.identity.clone();
+            broker.events.emit(identity.as_ref(), || refusal.event());
             None
         }
     }
@@ -108,12 +148,14 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     connect: &Connect,
     broker: &Arc<Broker>,
 ) -> bool {
-    let username = connect
-        .login
-        .as_ref()
-        .and_then(|login| rules::parse_username(&login.username, broker.settings.api_version).ok());
-    let Some(identity) = username.map(|username| username.identity) else {
-        return true;
+    let username = connect.login.as_ref().map_or("", |login| &login.username);
+    let identity = match names::parse_username(username, |host| broker.authority.is_host(host)) {
+        Some(Ok(username)) => Identity::device(username.registration.as_str()),
+        Some(Err(_)) => return true,
+        None => match rules::parse_username(username, broker.settings.api_version) {
+            Ok(username) => username.identity,
+            Err(_) => return true,
+        },
     };
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
@@ -137,23 +179,19 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
-    let unauthorized = |identity: Option<Identity>, cause: Cause| Refusal {
-        identity,
-        cause,
-        return_code: Some(match broker.settings.auth_refusal {
-            ConnackCode::BadUserNameOrPassword => ConnectReturnCode::BadUserNamePassword as u8,
-            ConnackCode::NotAuthorized => ConnectReturnCode::NotAuthorized as u8,
-        }),
-    };
-    let login = connect.login.unwrap_or_else(|| Login::new("", ""));
+    let login = connect.login.clone().unwrap_or_else(|| Login::new("", ""));
+    match names::parse_username(&login.username, |host| broker.authority.is_host(host)) {
+        Some(Ok(username)) => return decide_registrant(&connect, &login, username, peer, broker),
+        Some(Err(reason)) => return Err(Refusal::unauthorized(Cause::new("user_name", reason))),
+        None => {}
+    }
     let username = rules::parse_username(&login.username, broker.settings.api_version)
-        .map_err(|reason| unauthorized(None, Cause::new("user_name", reason)))?;
+        .map_err(|reason| Refusal::unauthorized(Cause::new("user_name", reason)))?;
     let identity = username.identity;
-    let refuse = |cause| unauthorized(Some(identity.clone()), cause);
+    let refuse = |cause| Refusal { identity: Some(identity.clone()), ..Refusal::unauthorized(cause) };
 
-    if let Some(fault) = broker.take_fault(FaultKind::Refuse, &identity) {
-        let cause = Cause::new("fault", "refused on demand");
-        return Err(Refusal { identity: Some(identity), cause, return_code: u8::try_from(fault.code).ok() });
+    if let Some(refused) = refused_on_demand(broker, &identity) {
+        return Err(Refusal { identity: Some(identity), ..refused });
     }
     if !broker.authority.is_host(&username.hub) {
         let reason = format!("the user name is for the hub '{}', not for this one", username.hub);
@@ -174,8 +212,7 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
         connect.last_will.map(|will| read_will(&identity, will, &broker.settings)).transpose().map_err(
             |reason| Refusal {
                 identity: Some(identity.clone()),
-                cause: Cause::new("will", reason),
-                return_code: None,
+                ..Refusal::silent(Cause::new("will", reason))
             },
         )?;
 
@@ -190,7 +227,40 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
     let attached = broker
         .attach(&identity, arrival)
         .ok_or_else(|| Refusal::silent(Cause::new("unknown_device", "the identity was deleted meanwhile")))?;
-    Ok(Welcome { identity, attached, keep_alive: connect.keep_alive, until })
+    Ok(Welcome::Device { identity, attached, keep_alive: connect.keep_alive, until })
+}
+
+/// Decides a CONNECT to the provisioning service.
+fn decide_registrant(
+    connect: &Connect,
+    login: &Login,
+    username: names::Username,
+    peer: &Peer,
+    broker: &Broker,
+) -> Result<Welcome, Refusal> {
+    let registration = username.registration.to_string();
+    if let Some(refused) = refused_on_demand(broker, &Identity::device(registration.as_str())) {
+        return Err(Refusal { registration: Some(registration), ..refused });
+    }
+    if connect.last_will.is_some() {
+        let silent = Refusal::silent(Cause::new("will", "the provisioning service takes no last will"));
+        return Err(Refusal { registration: Some(registration), ..silent });
+    }
+    let password = Some(login.password.as_str()).filter(|password| !password.is_empty());
+    let client = broker
+        .dps
+        .admit(username, &connect.client_id, password, peer.certificate.as_ref(), unix_now())
+        .map_err(|reason| {
+            let refused = Refusal::unauthorized(Cause::new("unauthorized", reason));
+            Refusal { registration: Some(registration), ..refused }
+        })?;
+    Ok(Welcome::Registrant { client, keep_alive: connect.keep_alive })
+}
+
+fn refused_on_demand(broker: &Broker, identity: &Identity) -> Option<Refusal> {
+    let fault = broker.take_fault(FaultKind::Refuse, identity)?;
+    let cause = Cause::new("fault", "refused on demand");
+    Some(Refusal { return_code: u8::try_from(fault.code).ok(), ..Refusal::silent(cause) })
 }
 
 /// Checks a last will as the telemetry that it becomes.

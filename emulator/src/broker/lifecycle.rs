@@ -7,10 +7,20 @@ use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Entry, Record, fresh_etag};
 use crate::time::now_text;
+use crate::twins::Twin;
 
 impl Broker {
     /// Registers `identity` with an empty twin.
     pub(crate) fn create(&self, identity: &Identity, record: Record) -> Result<(), HubError> {
+        self.create_with(identity, record, Twin::new(&now_text()))
+    }
+
+    pub(crate) fn create_with(
+        &self,
+        identity: &Identity,
+        record: Record,
+        twin: Twin,
+    ) -> Result<(), HubError> {
         if !identity.is_valid() {
             return Err(HubError::argument(format!("'{identity}' is no valid id")));
         }
@@ -27,7 +37,9 @@ impl Broker {
         if identity.module_id().is_some() && state.registry.get(&device).is_none() {
             return Err(HubError::not_found(&device));
         }
-        state.registry.insert(identity.clone(), Entry::new(record));
+        let entry = Entry { twin, ..Entry::new(record) };
+        self.notify_life("createDeviceIdentity", identity, &entry);
+        state.registry.insert(identity.clone(), entry);
         self.events.emit(Some(identity), || Event::Identity { change: "created" });
         Ok(())
     }
@@ -67,7 +79,9 @@ impl Broker {
         check_etag(etag, &entry.record.etag)?;
         for gone in with_modules(&state, identity) {
             self.end_link(&mut state, &gone, None, unknown(&gone));
-            state.registry.remove(&gone);
+            if let Some(entry) = state.registry.remove(&gone) {
+                self.notify_life("deleteDeviceIdentity", &gone, &entry);
+            }
             self.events.emit(Some(&gone), || Event::Identity { change: "deleted" });
         }
         Ok(())

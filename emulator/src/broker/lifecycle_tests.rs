@@ -7,8 +7,11 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
 use crate::auth::{Authority, Credential, Granted};
+use crate::broker::Parts;
 use crate::broker::links::{Arrival, Attached};
+use crate::dps::{Dps, DpsOptions};
 use crate::registry::Registry;
+use crate::routing::{Routing, RoutingOptions};
 use crate::settings::Settings;
 
 /// A hub with a device and a module of it, both connected.
@@ -20,7 +23,15 @@ fn hub() -> (Broker, Receiver<Value>, Identity, Attached, Identity, Attached) {
         roots: crate::chain::Roots::default(),
         tokens: (&settings).into(),
     };
-    let broker = Broker::new(authority, Registry::default(), Vec::new(), settings);
+    let no_keys = |_: &str| Err("no enrollment needs one".to_owned());
+    let broker = Broker::new(Parts {
+        authority,
+        registry: Registry::default(),
+        routes: Vec::new(),
+        routing: Routing::new(&RoutingOptions::default()).unwrap(),
+        dps: Dps::new(&DpsOptions::default(), "0ne".to_owned(), "hub", no_keys).unwrap(),
+        settings,
+    });
     let events = broker.events.values();
     let (device, module) = (Identity::device("d"), Identity::module("d", "m"));
     for identity in [&device, &module] {

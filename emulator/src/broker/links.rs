@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::properties::document;
 use super::rules::{self, Subject};
 use super::{Broker, State};
 use crate::auth::Granted;
@@ -108,6 +109,7 @@ impl Broker {
             clean_session: arrival.clean_session,
             _guard: guard,
         });
+        self.notify_link("deviceConnected", identity, entry);
         self.methods.arrivals.notify_waiters();
         Some(Attached { number, session_present, stamp, commands: receiver, ended })
     }
@@ -147,8 +149,10 @@ impl Broker {
         }
         if let Some(mut will) = link.will {
             rules::set(&mut will.properties.application, "iothub-MessageType".into(), Some("Will".into()));
-            self.record(identity, &link.stamp, will.body, will.properties);
+            let twin = || Some(document(identity, entry));
+            self.record(identity, &link.stamp, will.body, will.properties, &twin);
         }
+        self.notify_link("deviceDisconnected", identity, entry);
         self.events.emit(Some(identity), || Event::Disconnected { code: cause.code, reason: cause.reason });
     }
 

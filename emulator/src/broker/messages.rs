@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::rules::{Properties, Subject, set};
 use super::{Broker, State};
@@ -14,13 +15,22 @@ use crate::events::Event;
 use crate::identity::Identity;
 use crate::queue::{Delivery, Queued};
 use crate::registry::{Command, Entry, Stamp};
+use crate::routing::{Message, MessageSource};
 use crate::settings::C2dAtQos0;
 use crate::time::now_text;
 
 impl Broker {
-    /// Records a message of a device, stamped by the hub.
-    pub(crate) fn record(&self, identity: &Identity, stamp: &Stamp, body: Bytes, properties: Properties) {
-        self.events.emit(Some(identity), || {
+    /// Takes a message of a device, stamped by the hub, to where it is routed. `twin` reads the
+    /// device's twin where a route asks for it.
+    pub(crate) fn record(
+        &self,
+        identity: &Identity,
+        stamp: &Stamp,
+        body: Bytes,
+        properties: Properties,
+        twin: &dyn Fn() -> Option<Value>,
+    ) {
+        let message = move || {
             let mut system = properties.system;
             let mut stamped =
                 |name: &'static str, value: String| set(&mut system, Cow::Borrowed(name), value);
@@ -35,8 +45,16 @@ impl Broker {
             if let Some(model) = &stamp.model_id {
                 stamped("dt-dataschema", model.clone());
             }
-            Event::Telemetry { body, system, properties: properties.application }
-        });
+            Message { body, system, properties: properties.application }
+        };
+        if self.routing.is_idle() {
+            self.events.emit(Some(identity), || message().into());
+            return;
+        }
+        let message = message();
+        if self.routing.dispatch(MessageSource::DeviceMessages, identity, &message, twin) {
+            self.events.emit(Some(identity), || message.into());
+        }
     }
 
     /// Queues a message for a device; its message id.

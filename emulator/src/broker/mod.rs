@@ -1,7 +1,9 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
-//! `lifecycle` registers devices and modules, `links` connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send
-//! each other, `properties` twins, `methods` direct methods, `disturb` faults; `connection` is the one that owns a socket.
+//! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
+//! connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send each other,
+//! `notices` the hub's own messages to routes, `properties` twins, `methods` direct methods, `disturb`
+//! faults; `connection` is the one that owns a socket.
 
 pub(crate) mod connection;
 mod deliver;
@@ -13,8 +15,10 @@ mod lifecycle;
 mod links;
 mod messages;
 mod methods;
-mod packet;
+mod notices;
+pub(crate) mod packet;
 mod properties;
+mod provision;
 pub(crate) mod rules;
 mod turn;
 
@@ -22,10 +26,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Authority;
+use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::module_routes::Route;
 use crate::registry::Registry;
+use crate::routing::Routing;
 use crate::settings::Settings;
 
 #[derive(Debug)]
@@ -33,10 +39,23 @@ pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: EventBus,
     pub(crate) settings: Settings,
+    pub(crate) routing: Routing,
+    pub(crate) dps: Dps,
     routes: Vec<Route>,
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
+}
+
+/// What a broker is made of.
+pub(crate) struct Parts {
+    pub(crate) authority: Authority,
+    pub(crate) registry: Registry,
+    /// Between the modules of a device.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) routing: Routing,
+    pub(crate) dps: Dps,
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Default)]
@@ -46,16 +65,14 @@ pub(crate) struct State {
 }
 
 impl Broker {
-    pub(crate) fn new(
-        authority: Authority,
-        registry: Registry,
-        routes: Vec<Route>,
-        settings: Settings,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { authority, registry, routes, routing, dps, settings } = parts;
         Self {
             authority,
             events: EventBus::default(),
             settings,
+            routing,
+            dps,
             routes,
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),

@@ -112,6 +112,7 @@ impl Broker {
             (Refused::TooLarge(text), SectionTooLarge::BadRequest) => HubError::argument(text),
             (refused, _) => refused.into(),
         })?;
+        self.notify_twin(identity, entry, false, None, Some(("reported", &patch)));
         self.events.emit(Some(identity), || Event::Twin {
             section: "reported",
             version,
@@ -151,8 +152,8 @@ impl Broker {
         // Both are tried on a copy, so that a refused half leaves the twin as it was.
         let mut twin = entry.twin.clone();
         let way = self.settings.twin_size;
-        if let Some(tags) = tags {
-            twin.tag(&tags, replace, way)?;
+        if let Some(tags) = &tags {
+            twin.tag(tags, replace, way)?;
         }
         let desired = match desired {
             Some(desired) => Some(twin.desire(&desired, replace, &now_text(), way)?),
@@ -160,6 +161,10 @@ impl Broker {
         };
         entry.twin = twin;
         let document = document(identity, entry);
+        let patch = desired.as_ref().map(|desired| ("desired", &desired.patch));
+        if tags.is_some() || patch.is_some() {
+            self.notify_twin(identity, entry, replace, tags.as_ref(), patch);
+        }
         if let Some(desired) = desired {
             let version = desired.version;
             let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
@@ -181,7 +186,7 @@ fn twin_etag(entry: &Entry) -> String {
     base64::engine::general_purpose::STANDARD.encode(entry.twin.version().to_be_bytes())
 }
 
-fn document(identity: &Identity, entry: &Entry) -> Value {
+pub(super) fn document(identity: &Identity, entry: &Entry) -> Value {
     let (authentication, thumbprints) = match &entry.record.credential {
         Credential::Keys(_) => ("sas", Vec::new()),
         Credential::Thumbprints(known) => ("selfSigned", known.clone()),

@@ -70,7 +70,7 @@ pub(crate) fn parse_username(username: &str, wanted: ApiVersion) -> Result<Usern
 }
 
 /// `YYYY-MM-DD`, with or without `-preview`.
-fn is_api_version(text: &str) -> bool {
+pub(crate) fn is_api_version(text: &str) -> bool {
     let date = text.strip_suffix("-preview").unwrap_or(text).as_bytes();
     date.len() == 10
         && date.iter().enumerate().all(

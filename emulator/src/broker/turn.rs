@@ -90,7 +90,8 @@ impl Client {
                     let mut properties =
                         Properties { application: application.into(), ..Properties::default() };
                     properties.flag(publish.retain, publish.dup, publish.qos as u8, settings);
-                    self.broker.record(&self.identity, &self.stamp, publish.payload, properties);
+                    let twin = || self.broker.twin(&self.identity).ok();
+                    self.broker.record(&self.identity, &self.stamp, publish.payload, properties, &twin);
                 }
             },
             Ok(Request::Telemetry { bag }) => {
@@ -103,7 +104,8 @@ impl Client {
                     )));
                 }
                 properties.flag(publish.retain, publish.dup, publish.qos as u8, settings);
-                self.broker.record(&self.identity, &self.stamp, publish.payload.clone(), properties);
+                let twin = || self.broker.twin(&self.identity).ok();
+                self.broker.record(&self.identity, &self.stamp, publish.payload.clone(), properties, &twin);
                 self.broker.route(&self.identity, bag, publish.payload);
             }
             Ok(Request::TwinGet { rid }) => {

@@ -28,5 +28,6 @@ Faults
   mute                            CONNECT is not answered
   refuse                          CONNECT is answered with the return code 1 to 5
   throttle, server_error, no_answer
-                                  twin requests get 429, a code of 500 to 599, or nothing
+                                  requests, of twins and to the provisioning service, get 429,
+                                  a code of 500 to 599, or nothing
 A fault without a connection that it could reach waits for the next one.";

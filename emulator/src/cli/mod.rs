@@ -4,6 +4,7 @@ mod fault;
 mod help;
 mod method;
 mod reach;
+mod run;
 mod send;
 mod serve;
 mod service;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::child;
 use crate::settings::Settings;
 
 /// A local Azure IoT Hub for development and tests.
@@ -36,6 +38,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a command with a hub of its own, and end with its status.
+    Run(run::Run),
     /// Send a cloud-to-device message through a running hub.
     Send(send::Send),
     /// Call a direct method of a device or module; prints its answer.
@@ -46,6 +50,8 @@ enum Command {
     Fault(fault::Arm),
     /// Make a SAS token, for a device, a module or a back-end.
     Token(token::Token),
+    #[command(hide = true)]
+    Guard(child::Guard),
 }
 
 /// Runs the program with the process's arguments.
@@ -53,6 +59,8 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None => cli.foreground.run(),
+        Some(Command::Run(run)) => return run.run(),
+        Some(Command::Guard(guard)) => return guard.run(),
         Some(Command::Send(send)) => send.run(),
         Some(Command::Method(method)) => method.run(),
         Some(Command::Twin(twin)) => twin.run(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::dps::{EnrollmentOptions, GroupOptions};
 use crate::identity::Identity;
 use crate::module_routes;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
@@ -48,13 +49,22 @@ pub(super) struct Serve {
     /// A certificate authority, in PEM, that vouches for devices of --x509-ca.
     #[arg(long = "x509-root", value_name = "FILE", help_heading = IDENTITIES)]
     x509_roots: Vec<PathBuf>,
+    /// The id scope of the provisioning service; made up where none is given.
+    #[arg(long = "dps-scope", value_name = "ID", help_heading = PROVISIONING)]
+    dps_scope: Option<String>,
+    /// Enrolls a device with the provisioning service; its primary key is made up where none is given.
+    #[arg(long = "enroll", value_name = "REGISTRATION[=BASE64KEY]", help_heading = PROVISIONING)]
+    enrollments: Vec<String>,
+    /// A group of devices whose keys are derived from the group's.
+    #[arg(long = "enroll-group", value_name = "NAME[=BASE64KEY]", help_heading = PROVISIONING)]
+    enrollment_groups: Vec<String>,
     /// What a module sends to an output goes to an input of a module of the same device. Such
     /// messages wait for the module, in memory, until their PUBACK or for two hours.
     #[arg(long = "route", value_name = "DEV/MOD/OUTPUT=DEV/MOD/INPUT", help_heading = MESSAGES)]
     routes: Vec<String>,
     /// Where to write one JSON line for each event; - is the standard output.
     #[arg(long, value_name = "FILE|-", help_heading = MESSAGES)]
-    events: Option<PathBuf>,
+    pub(super) events: Option<PathBuf>,
     /// A behaviour where the sources on IoT Hub are open or disagree; may be repeated. --help lists
     /// them all.
     #[arg(long = "setting", value_name = "NAME=VALUE", help_heading = BEHAVIOUR)]
@@ -63,6 +73,7 @@ pub(super) struct Serve {
 
 const LISTENING: &str = "Where it listens";
 const IDENTITIES: &str = "Devices and modules";
+const PROVISIONING: &str = "Provisioning service";
 const MESSAGES: &str = "Messages and events";
 const BEHAVIOUR: &str = "Behaviour";
 
@@ -93,7 +104,7 @@ impl Foreground {
 
 impl Serve {
     /// `base` with everything that the flags say.
-    fn options(&self, mut base: Options) -> Result<Options, String> {
+    pub(super) fn options(&self, mut base: Options) -> Result<Options, String> {
         fn set<T: Clone>(option: &mut T, given: Option<&T>) {
             if let Some(given) = given {
                 option.clone_from(given);
@@ -110,6 +121,15 @@ impl Serve {
         base.x509_roots.extend(self.x509_roots.iter().cloned().map(Pem::File));
         for text in &self.settings {
             base.settings.set_pair(text).map_err(|rule| format!("--setting {rule}"))?;
+        }
+        set(&mut base.dps.id_scope, self.dps_scope.is_some().then_some(&self.dps_scope));
+        for text in &self.enrollments {
+            let (registration, key) = id_and_value(text);
+            base.dps.enrollments.push(EnrollmentOptions { key, ..EnrollmentOptions::new(registration) });
+        }
+        for text in &self.enrollment_groups {
+            let (name, key) = id_and_value(text);
+            base.dps.groups.push(GroupOptions { key, ..GroupOptions::new(name) });
         }
         for text in &self.routes {
             let route = module_routes::split(text)

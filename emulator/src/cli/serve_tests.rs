@@ -57,3 +57,23 @@ fn what_cannot_be_meant_is_refused() {
         assert!(parse(arguments).is_err(), "{arguments:?}");
     }
 }
+
+#[test]
+fn enrollments_keep_the_padding_of_their_keys() {
+    let key = "a2V5a2V5a2V5a2U=";
+    let (one, group) = (format!("r={key}"), format!("g={key}"));
+    let options =
+        parse(&["--dps-scope", "0neX", "--enroll", &one, "--enroll", "s", "--enroll-group", &group]);
+    let dps = options.unwrap().dps;
+    assert_eq!(dps.id_scope.as_deref(), Some("0neX"));
+    let given: Vec<_> = dps.enrollments.iter().map(|e| (e.registration.as_str(), e.key.as_deref())).collect();
+    assert_eq!(given, [("r", Some(key)), ("s", None)]);
+    assert_eq!((dps.groups[0].name.as_str(), dps.groups[0].key.as_deref()), ("g", Some(key)));
+}
+
+#[test]
+fn authorities_are_files() {
+    let options = parse(&["--x509-ca", "d", "--x509-root", "ca.pem"]).unwrap();
+    assert_eq!(options.identities[0].credential, CredentialOptions::Authority);
+    assert_eq!(options.x509_roots, [Pem::File("ca.pem".into())]);
+}

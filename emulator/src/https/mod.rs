@@ -1,6 +1,9 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
+mod edge;
 mod emulator;
+mod endpoints;
+
 mod refusal;
 mod service;
 mod websocket;
@@ -21,6 +24,7 @@ use crate::chain::Shown;
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
         .merge(service::router())
+        .merge(endpoints::router())
         .route("/emulator/events", get(emulator::events))
         .route("/emulator/faults", post(emulator::fault))
         .route(websocket::PATH, get(websocket::upgrade))

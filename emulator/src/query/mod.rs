@@ -39,11 +39,6 @@ impl Condition {
     pub(crate) fn holds<'a>(&self, lookup: &dyn Fn(&Name, bool) -> Value<'a>) -> Option<bool> {
         evaluate::evaluate(&self.0, lookup).truth()
     }
-
-    /// Whether it is the constant `true`, which needs no look at the message.
-    pub(crate) fn is_always_true(&self) -> bool {
-        self.0 == Expression::Bool(true)
-    }
 }
 
 fn describe(text: &str, (at, rule): &Refusal) -> String {

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod certificates;
+pub(crate) mod provisioning;
 pub(crate) mod websocket;
 
 use std::io::{ErrorKind, Read, Write};
@@ -63,6 +64,11 @@ pub(crate) fn unix_now() -> u64 {
 
 /// A token of `id` that ends in `life` seconds.
 pub(crate) fn token(hub: &Hub, id: &str, life: i64) -> String {
+    token_until(hub, id, unix_now().saturating_add_signed(life))
+}
+
+/// A token of `id` that ends at `until`, seconds since 1970.
+pub(crate) fn token_until(hub: &Hub, id: &str, until: u64) -> String {
     let parsed: ConnectionString = hub.connection_string(id).unwrap().parse().unwrap();
     let key = SharedAccessKey::from_base64(&parsed.shared_access_key.unwrap()).unwrap();
     let mut resource = format!("{}/devices/{}", parsed.host_name, parsed.device_id.unwrap());
@@ -70,7 +76,7 @@ pub(crate) fn token(hub: &Hub, id: &str, life: i64) -> String {
         resource.push_str("/modules/");
         resource.push_str(&module);
     }
-    sas::token(&sas::encode_resource(&resource), &key, unix_now().saturating_add_signed(life), None)
+    sas::token(&sas::encode_resource(&resource), &key, until, None)
 }
 
 pub(crate) fn roots(hub: &Hub) -> RootCertStore {

@@ -67,7 +67,7 @@ class Running:
             ready = None
         if ready is None:
             said = self._stop()
-            raise EmulatorError(f"{program} did not start: {said or 'it said nothing'}")
+            raise EmulatorError(f"{program} did not start: {said or 'it did not say why'}")
         self.ready: dict[str, Any] = ready
         """The program's first line."""
 
@@ -75,11 +75,11 @@ class Running:
         """End the program; again, it does nothing. Raises EmulatorError if the program failed meanwhile."""
         if self._process.stdin is None or self._process.stdin.closed:
             return
-        early = self._process.poll()
+        early = self._process.poll() is not None
         said = self._stop()
-        if early is not None or self._process.returncode != 0:
-            when = "ended by itself" if early is not None else "ended"
-            raise EmulatorError(f"iothub-emulator {when} with {self._process.returncode}: {said}")
+        if early or self._process.returncode != 0:
+            why = f": {said}" if said else ""
+            raise EmulatorError(f"iothub-emulator failed with {self._process.returncode} before its time{why}")
 
     def _stop(self) -> str:
         """End the program; return what it wrote on its standard error."""
@@ -97,12 +97,14 @@ class Running:
         return said
 
     def _follow(self, lines: IO[bytes]) -> None:
-        first = lines.readline()
+        why = "the hub has ended"
         try:
-            self._ready.put(json.loads(first) if first else None)
+            self._ready.put(json.loads(lines.readline()))
             for line in lines:
                 self.events.add(json.loads(line))
+        except ValueError as error:
+            why = f"the hub wrote what is no event ({error})"
         finally:
             lines.close()
             self._ready.put(None)
-            self.events.end("the hub has ended")
+            self.events.end(why)

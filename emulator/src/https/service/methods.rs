@@ -15,6 +15,7 @@ use super::{Shared, Target, parse};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::edge::admit_module;
 use crate::https::refusal::authorize;
 
 pub(super) fn router() -> Router<Arc<Broker>> {
@@ -38,7 +39,9 @@ async fn call_method(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, HubError> {
-    authorize(&broker, &headers, Right::ServiceConnect, &["twins", &target.device, "methods"])?;
+    if !admit_module(&broker, &headers)? {
+        authorize(&broker, &headers, Right::ServiceConnect, &["twins", &target.device, "methods"])?;
+    }
     let call: MethodCall = parse(&body)?;
     let response = call.response_timeout_in_seconds.unwrap_or(30);
     let connect = call.connect_timeout_in_seconds.unwrap_or(0);
