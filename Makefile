@@ -12,14 +12,14 @@ CARGO_C := 0.10.24+cargo-0.98.0
 RUST := --workspace --exclude iothub-bench --exclude iothub-mqtt-python
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: demo test lint rust python interop c-packages bench soak header install wheel clean system-packages cargo-c
+.PHONY: demo test lint rust python page interop c-packages bench soak header install wheel clean system-packages cargo-c
 demo: $(VENV)/installed system-packages
 	cargo build --package iothub-emulator --package iothub-mqtt-ffi
 	$(CC) -std=c11 -Wall -Wextra -O2 -Iinclude -o $(TARGET)/debug/telemetry examples/c/telemetry.c \
 		-L$(TARGET)/debug -Wl,-rpath,$(TARGET)/debug -liothub_mqtt -lpthread
 	$(PYTHON) examples/demo.py $(TARGET)/debug/iothub-emulator $(TARGET)/debug/telemetry $(VENV)/bin/python
 
-test: lint rust python interop c-packages demo
+test: lint rust python page interop c-packages demo
 	@cat $(LOGS)/*.log | awk '/^test result:/ { passed += $$4; failed += $$6 } \
 		/^[0-9]+ passed.* in [0-9.]+s/ { passed += $$1 } \
 		END { print passed " passed, " failed + 0 " failed" }'
@@ -47,6 +47,12 @@ interop: $(INTEROP)/installed
 	IOTHUB_EMULATOR=$(TARGET)/debug/iothub-emulator tests/interop/run.sh $(INTEROP)/bin/python --quiet --numprocesses 4 \
 		2>&1 | tee $(LOGS)/interop.log
 
+# The page of the local hub, in a browser.
+page: $(VENV)/page-installed system-packages
+	@mkdir -p $(LOGS)
+	cargo build --package iothub-emulator --locked
+	IOTHUB_EMULATOR=$(TARGET)/debug/iothub-emulator $(VENV)/bin/pytest --quiet tests/page 2>&1 | tee $(LOGS)/page.log
+
 # The library as a distribution would install it, and programs built against that.
 c-packages: cargo-c
 	cargo build --package iothub-emulator --locked
@@ -71,7 +77,7 @@ wheel: $(VENV)/installed
 
 # Programs of Debian's that the tests stand on.
 PACKAGES := curl valgrind strace mosquitto mosquitto-clients openssl pkg-config cmake libuv1-dev libglib2.0-dev \
-	libjansson-dev nlohmann-json3-dev
+	libjansson-dev nlohmann-json3-dev chromium chromium-driver
 system-packages:
 	@missing=; for package in $(PACKAGES); do \
 		dpkg --status $$package >/dev/null 2>&1 || command -v $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
@@ -94,6 +100,11 @@ $(VENV)/installed: python/requirements-dev.txt python/pyproject.toml python/Carg
 $(INTEROP)/installed: tests/interop/requirements.txt
 	test -x $(INTEROP)/bin/python || $(PYTHON) -m venv $(INTEROP)
 	$(INTEROP)/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/page-installed: tests/page/requirements.txt python/requirements-dev.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement tests/page/requirements.txt
 	touch $@
 
 clean:

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use iothub_mqtt::hub::percent;
-use iothub_mqtt::hub::sas::{CLOCK_SKEW, SasToken, SharedAccessKey};
+use iothub_mqtt::hub::sas::{self, CLOCK_SKEW, SasToken, SharedAccessKey};
 
 use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
@@ -18,6 +18,20 @@ pub(crate) enum Credential {
     Thumbprints(Vec<String>),
     /// A certificate in its name from an authority that the hub trusts.
     Authority,
+    /// It cannot connect by itself: a module behind an Edge hub.
+    None,
+}
+
+impl Credential {
+    /// The service API's word for it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Keys(_) => "sas",
+            Self::Thumbprints(_) => "selfSigned",
+            Self::Authority => "certificateAuthority",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A key with the text that a connection string carries.
@@ -113,6 +127,17 @@ pub(crate) struct Granted {
 }
 
 impl Authority {
+    /// The host name of connection strings.
+    pub(crate) fn name(&self) -> &str {
+        self.hosts.first().map_or("localhost", String::as_str)
+    }
+
+    /// A token that may do everything until `expiry` (seconds since 1970).
+    pub(crate) fn owner_token(&self, expiry: u64) -> Option<String> {
+        let owner = self.policies.iter().find(|policy| policy.name == "iothubowner")?;
+        Some(sas::token(&sas::encode_resource(self.name()), &owner.key.key, expiry, Some(owner.name)))
+    }
+
     pub(crate) fn is_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
     }
@@ -132,6 +157,7 @@ impl Authority {
         let Some(password) = password else {
             return match (credential, certificate) {
                 (Credential::Keys(_), _) => Err(format!("{identity} sent no SAS token as password")),
+                (Credential::None, _) => Err(format!("{identity} is registered without credentials")),
                 (Credential::Thumbprints(_) | Credential::Authority, None) => {
                     Err(format!("{identity} is registered with a certificate and showed none"))
                 }
@@ -169,8 +195,14 @@ impl Authority {
                 if self.covered(&token, &wanted)? < 2 {
                     return Err("the token's sr names no device and it has no skn".into());
                 }
-                let Credential::Keys(keys) = credential else {
-                    return Err(format!("{identity} is registered with a certificate and sent a token"));
+                let keys = match credential {
+                    Credential::Keys(keys) => keys,
+                    Credential::None => {
+                        return Err(format!("{identity} is registered without credentials"));
+                    }
+                    Credential::Thumbprints(_) | Credential::Authority => {
+                        return Err(format!("{identity} is registered with a certificate and sent a token"));
+                    }
                 };
                 if !keys.iter().any(|named| token.verify(&named.key)) {
                     return Err(format!("neither key of {identity} signed the token"));

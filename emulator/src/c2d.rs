@@ -147,7 +147,7 @@ impl CloudMessage {
         };
         let topic = checked_topic(self.topic(device, message_id.as_deref(), settings.c2d_bag_end))?;
         let expires = self.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
-        Ok(Queued { message_id, input: None, topic, body: self.body, expires })
+        Ok(Queued { message_id, input: None, topic, body: self.body, expires, wish: None })
     }
 
     /// What no receiver could read, or IoT Hub does not document, is refused.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::identity::Identity;
+
 /// Why the emulator did not start, for a person to act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartError(String);
@@ -43,8 +45,12 @@ impl HubError {
         Self::new(400_004, "ArgumentInvalid", message)
     }
 
-    pub(crate) fn not_found(id: &impl fmt::Display) -> Self {
-        Self::new(404_001, "DeviceNotFound", format!("{id} is not registered"))
+    pub(crate) fn not_found(identity: &Identity) -> Self {
+        let (code, name) = match identity.module_id() {
+            None => (404_001, "DeviceNotFound"),
+            Some(_) => (404_010, "ModuleNotFound"),
+        };
+        Self::new(code, name, format!("{identity} is not registered"))
     }
 
     /// The body of a refused twin operation, as a device sees it.

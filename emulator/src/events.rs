@@ -1,15 +1,17 @@
-//! What happened at the hub, for tests, files and back-ends. Nothing is built while nobody listens.
+//! What happened at the hub, for tests, files, back-ends and the page. No telemetry is built while nobody listens.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
+use tokio::sync::watch;
 
+use crate::history::{Batch, History, Line};
 use crate::identity::Identity;
 use crate::time::now_text;
 
@@ -88,6 +90,16 @@ pub(crate) enum Event {
     Unsubscribed {
         filters: Vec<String>,
     },
+}
+
+impl Event {
+    /// Whether it tells who came, went or was refused.
+    fn is_operation(&self) -> bool {
+        matches!(
+            self,
+            Self::Connected { .. } | Self::Disconnected { .. } | Self::Refused { .. } | Self::Identity { .. }
+        )
+    }
 }
 
 struct Stamped<'a> {
@@ -205,11 +217,32 @@ enum Listener {
 }
 
 /// Hands every event to everybody who listens, in the order in which they happened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct EventBus {
-    listeners: Mutex<Vec<Listener>>,
-    /// How many there are, so that the busy path needs no lock to find that there are none.
-    count: AtomicUsize,
+    heard: Mutex<Heard>,
+    /// Whether anybody wants telemetry, so that the busy path needs no lock to find that nobody does.
+    busy: AtomicBool,
+    /// The number of the newest event, for those who read the history.
+    newest: watch::Sender<u64>,
+    /// Tells the events of this hub from those of one that was there before.
+    run: String,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    listeners: Vec<Listener>,
+    history: History,
+}
+
+impl Default for EventBus {
+    fn default() -> Self {
+        Self {
+            heard: Mutex::default(),
+            busy: AtomicBool::new(false),
+            newest: watch::Sender::new(0),
+            run: uuid::Uuid::new_v4().simple().to_string(),
+        }
+    }
 }
 
 impl EventBus {
@@ -219,44 +252,81 @@ impl EventBus {
         receiver
     }
 
-    /// Each event as one line of JSON without the line feed.
+    /// Each event as one line of JSON without the line feed; misses none, so its reader must keep up.
     pub(crate) fn lines(&self) -> tokio::sync::mpsc::UnboundedReceiver<Arc<str>> {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         self.add(Listener::Lines(sender));
         receiver
     }
 
-    fn add(&self, listener: Listener) {
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.push(listener);
-        self.count.store(listeners.len(), Ordering::Release);
+    /// Keeps the events from here on for readers that may be slow; the number of the newest.
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
+        let mut heard = self.heard();
+        heard.history.start();
+        self.busy.store(true, Ordering::Release);
+        let mut newest = self.newest.subscribe();
+        newest.mark_unchanged();
+        newest
     }
 
-    /// `make` is called only when somebody listens.
-    pub(crate) fn emit(&self, identity: Option<&Identity>, make: impl FnOnce() -> Event) {
-        if self.count.load(Ordering::Acquire) == 0 {
-            return;
+    /// What a reader has not seen who has seen the event `after`.
+    pub(crate) fn after(&self, after: u64, max_bytes: usize) -> Batch {
+        self.heard().history.after(after, max_bytes)
+    }
+
+    /// Who came, went and was refused lately, and the number of the newest event.
+    pub(crate) fn operations(&self) -> (u64, Vec<Line>) {
+        let heard = self.heard();
+        (heard.history.last(), heard.history.operations())
+    }
+
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, listener: Listener) {
+        let mut heard = self.heard();
+        heard.listeners.push(listener);
+        self.busy.store(true, Ordering::Release);
+    }
+
+    /// For what comes in masses: `make` is called only when somebody listens.
+    pub(crate) fn emit_if_heard(&self, identity: Option<&Identity>, make: impl FnOnce() -> Event) {
+        if self.busy.load(Ordering::Acquire) {
+            self.emit(identity, make);
         }
+    }
+
+    pub(crate) fn emit(&self, identity: Option<&Identity>, make: impl FnOnce() -> Event) {
         let event = make();
         let stamped = Stamped { identity, event: &event };
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let operation = event.is_operation();
+        let mut heard = self.heard();
+        let Heard { listeners, history } = &mut *heard;
         let mut line: Option<Arc<str>> = None;
+        let mut line =
+            || line.get_or_insert_with(|| serde_json::to_string(&stamped).unwrap_or_default().into()).clone();
         listeners.retain(|listener| match listener {
             Listener::Values(sender) => {
                 serde_json::to_value(&stamped).is_ok_and(|value| sender.send(value).is_ok())
             }
-            Listener::Lines(sender) => {
-                let line =
-                    line.get_or_insert_with(|| serde_json::to_string(&stamped).unwrap_or_default().into());
-                sender.send(line.clone()).is_ok()
-            }
+            Listener::Lines(sender) => sender.send(line()).is_ok(),
         });
-        self.count.store(listeners.len(), Ordering::Release);
+        if operation || history.is_recording() {
+            history.push(line(), operation);
+            self.newest.send_replace(history.last());
+        }
+        self.busy.store(history.is_recording() || !listeners.is_empty(), Ordering::Release);
     }
 
     /// Ends every line stream, once what was emitted has been read.
     pub(crate) fn close(&self) {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.count.store(0, Ordering::Release);
+        let mut heard = self.heard();
+        heard.listeners.clear();
+        self.busy.store(heard.history.is_recording(), Ordering::Release);
     }
 }

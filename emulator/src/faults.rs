@@ -156,6 +156,61 @@ impl FaultKind {
             HubError::argument(format!("there is no fault '{name}'; there are {}", names.join(", ")))
         })
     }
+
+    /// Its first name.
+    fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
+    }
+
+    fn fields(self) -> Fields {
+        let for_ms = match self {
+            Self::Delay | Self::SlowReader => Need::Must,
+            Self::HalfOpen
+            | Self::Mute
+            | Self::Refuse
+            | Self::Throttle
+            | Self::ServerError
+            | Self::NoAnswer => Need::May,
+            _ => Need::No,
+        };
+        let code = match self {
+            Self::Refuse => Some((3, 1, 5)),
+            Self::ServerError => Some((500, 500, 599)),
+            _ => None,
+        };
+        Fields { for_ms, after_messages: matches!(self, Self::Drop | Self::LoseSession), code }
+    }
+
+    /// Each under its first name, with what goes with it.
+    pub(crate) fn described() -> Vec<Described> {
+        let first = Self::NAMES.iter().filter(|(name, kind)| kind.name() == *name);
+        first.map(|(name, kind)| Described { name, fields: kind.fields() }).collect()
+    }
+}
+
+/// A fault as `GET /emulator/faults` describes it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Described {
+    name: &'static str,
+    #[serde(flatten)]
+    fields: Fields,
+}
+
+/// What goes with a fault, besides its count.
+#[derive(Debug, Serialize)]
+struct Fields {
+    for_ms: Need,
+    after_messages: bool,
+    /// The default, the least and the most.
+    code: Option<(u16, u16, u16)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Need {
+    No,
+    May,
+    Must,
 }
 
 /// A fault in waiting.
@@ -173,29 +228,20 @@ impl Armed {
     /// Checks what was asked for.
     pub(crate) fn new(fault: &Fault, now: Instant) -> Result<Self, HubError> {
         let kind = FaultKind::parse(&fault.fault)?;
-        use FaultKind::{Delay, HalfOpen, Mute, NoAnswer, Refuse, ServerError, SlowReader, Throttle};
-        let lasts = [HalfOpen, Mute, Delay, SlowReader, Refuse, Throttle, ServerError, NoAnswer];
-        let codes = match kind {
-            Refuse => Some((3, 1..=5)),
-            ServerError => Some((500, 500..=599)),
-            _ => None,
-        };
-        let counted = matches!(kind, FaultKind::Drop | FaultKind::LoseSession);
+        let Fields { for_ms, after_messages, code: codes } = kind.fields();
         let rule = match fault {
             Fault { count: Some(0), .. } => Some("count must be at least 1"),
             Fault { after_messages: Some(0), .. } => Some("after_messages must be at least 1"),
-            Fault { after_messages: Some(_), .. } if !counted => {
+            Fault { after_messages: Some(_), .. } if !after_messages => {
                 Some("after_messages goes with drop and lose_session")
             }
-            Fault { for_ms: Some(_), .. } if !lasts.contains(&kind) => {
+            Fault { for_ms: Some(_), .. } if for_ms == Need::No => {
                 Some("for_ms goes with faults that last and those of requests, not with one moment's")
             }
-            Fault { for_ms: None, .. } if matches!(kind, Delay | SlowReader) => {
-                Some("delay and slow_reader need for_ms")
-            }
-            Fault { code: Some(code), .. } => match &codes {
+            Fault { for_ms: None, .. } if for_ms == Need::Must => Some("delay and slow_reader need for_ms"),
+            Fault { code: Some(code), .. } => match codes {
                 None => Some("code goes with refuse and server_error"),
-                Some((_, range)) if range.contains(code) => None,
+                Some((_, least, most)) if (least..=most).contains(code) => None,
                 Some(_) => Some("code must be 1 to 5 with refuse and 500 to 599 with server_error"),
             },
             _ => None,
@@ -210,7 +256,7 @@ impl Armed {
             remaining: fault.count.unwrap_or(if forever { u32::MAX } else { 1 }),
             until: fault.for_ms.map(|ms| now + Duration::from_millis(ms)),
             after_messages: fault.after_messages,
-            code: fault.code.or(codes.map(|(default, _)| default)).unwrap_or_default(),
+            code: fault.code.or(codes.map(|(default, ..)| default)).unwrap_or_default(),
         })
     }
 
@@ -245,6 +291,21 @@ impl Waiting {
         armed.remaining -= 1;
         Some(armed.clone())
     }
+
+    /// As they were asked for, with the count and the time that are left of them.
+    pub(crate) fn list(&self, now: Instant) -> Vec<Fault> {
+        let left =
+            self.0.iter().filter(|armed| armed.remaining > 0 && armed.until.is_none_or(|until| now < until));
+        left.map(|armed| Fault {
+            fault: armed.kind.name().to_owned(),
+            device: armed.device.clone(),
+            count: Some(armed.remaining).filter(|remaining| *remaining < u32::MAX),
+            for_ms: armed.until.and_then(|until| u64::try_from((until - now).as_millis()).ok()),
+            after_messages: armed.after_messages,
+            code: armed.kind.fields().code.map(|_| armed.code),
+        })
+        .collect()
+    }
 }
 
 #[cfg(test)]
@@ -273,6 +334,25 @@ mod tests {
             let error = Armed::new(&fault, now).unwrap_err();
             assert!(error.message.contains(part), "{fault:?}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_left_is_told() {
+        let now = Instant::now();
+        let mut waiting = Waiting::default();
+        waiting.add(Armed::new(&Fault::new("drop_and_lose_session", "d").count(2), now).unwrap());
+        let second = Duration::from_secs(1);
+        waiting.add(Armed::new(&Fault::new("server_error", "*").for_time(second).code(503), now).unwrap());
+        waiting.take(FaultKind::LoseSession, &Identity::device("d"), now).unwrap();
+        let list = waiting.list(now + second / 4);
+        let told: Vec<_> = list.iter().map(|f| (f.fault.as_str(), f.count, f.for_ms, f.code)).collect();
+        assert_eq!(
+            told,
+            [("lose_session", Some(1), None, None), ("server_error", None, Some(750), Some(503))]
+        );
+        assert_eq!(waiting.list(now + second).len(), 1);
+        // One entry for each kind, whatever names it has.
+        assert_eq!(FaultKind::described().len(), FaultKind::NAMES.len() - 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::auth::{Authority, Credential};
+use crate::auth::Authority;
 use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
@@ -20,6 +20,7 @@ use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::options::Options;
 use crate::routing::Routing;
+use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
@@ -90,6 +91,9 @@ impl Hub {
             roots,
             tokens: (&options.settings).into(),
         };
+        for (number, fault) in (1..).zip(&options.faults) {
+            fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
+        }
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
@@ -107,6 +111,7 @@ impl Hub {
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
+        scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
             broker,
             name: options.name,
@@ -120,6 +125,11 @@ impl Hub {
             _scratch: scratch,
         };
         Ok((hub, subscribed))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broker_of_tests(&self) -> Arc<Broker> {
+        self.broker.clone()
     }
 
     /// The host name of the connection strings.
@@ -161,28 +171,12 @@ impl Hub {
 
     /// The connection string of `device` or `device/module`; `None` where it is not registered.
     pub fn connection_string(&self, id: &str) -> Option<String> {
-        let identity = Identity::parse(id);
-        let state = self.broker.state();
-        let entry = state.registry.get(&identity)?;
-        let mut text = format!("HostName={};DeviceId={}", self.name, identity.device_id());
-        if let Some(module) = identity.module_id() {
-            text.push_str(";ModuleId=");
-            text.push_str(module);
-        }
-        match &entry.record.credential {
-            Credential::Keys(keys) => {
-                text.push_str(";SharedAccessKey=");
-                text.push_str(&keys[0].base64);
-            }
-            Credential::Thumbprints(_) | Credential::Authority => text.push_str(";x509=true"),
-        }
-        Some(text)
+        self.broker.connection_string(&Identity::parse(id))
     }
 
     /// The connection string of the policy `iothubowner`, for back-ends.
     pub fn service_connection_string(&self) -> String {
-        let owner = self.broker.authority.policies.iter().find(|policy| policy.name == "iothubowner");
-        let key = owner.map_or("", |policy| policy.key.base64.as_str());
+        let key = self.policy_key("iothubowner").unwrap_or_default();
         format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey={key}", self.name)
     }
 
@@ -204,6 +198,13 @@ impl Hub {
 
     pub(crate) fn provisioning(&self) -> crate::dps::Summary {
         self.broker.dps.summary()
+    }
+
+    /// The key in base64 of a shared access policy: `iothubowner`, `service`, `device`,
+    /// `registryRead` or `registryReadWrite`.
+    pub fn policy_key(&self, name: &str) -> Option<String> {
+        let policy = self.broker.authority.policies.iter().find(|policy| policy.name == name)?;
+        Some(policy.key.base64.clone())
     }
 
     /// Every event from now on, the same JSON that the program writes.

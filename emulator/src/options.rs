@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::dps::DpsOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
+use crate::scenario::TimedFault;
 use crate::settings::Settings;
 
 /// How an identity proves itself.
@@ -65,10 +67,49 @@ impl fmt::Display for Pem {
     }
 }
 
-#[derive(Debug, Clone)]
+/// A device or module that the hub knows from its start on. With [`Options::state`], what was kept
+/// of it wins.
+#[derive(Clone)]
 pub struct IdentityOptions {
     pub identity: Identity,
     pub credential: CredentialOptions,
+    /// Base64; goes with [`CredentialOptions::Key`] and is made as the primary is where it is absent.
+    pub secondary_key: Option<String>,
+    /// Whether it may not connect.
+    pub disabled: bool,
+    /// Whether a device is a gateway of IoT Edge.
+    pub edge: bool,
+    /// What its twin is made with; each an object.
+    pub tags: Map<String, Value>,
+    pub desired: Map<String, Value>,
+    pub reported: Map<String, Value>,
+}
+
+impl IdentityOptions {
+    /// Enabled, with an empty twin.
+    pub fn new(identity: Identity, credential: CredentialOptions) -> Self {
+        Self {
+            identity,
+            credential,
+            secondary_key: None,
+            disabled: false,
+            edge: false,
+            tags: Map::new(),
+            desired: Map::new(),
+            reported: Map::new(),
+        }
+    }
+}
+
+/// Neither keys nor twins.
+impl fmt::Debug for IdentityOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityOptions")
+            .field("identity", &self.identity)
+            .field("credential", &self.credential)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything has a default that suits a test: loopback, free ports, a directory that goes away.
@@ -97,6 +138,8 @@ pub struct Options {
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
     pub dps: DpsOptions,
+    /// Faults that come by themselves, at their times after the start.
+    pub faults: Vec<TimedFault>,
 }
 
 impl Default for Options {
@@ -113,6 +156,7 @@ impl Default for Options {
             settings: Settings::default(),
             x509_roots: Vec::new(),
             dps: DpsOptions::default(),
+            faults: Vec::new(),
         }
     }
 }
@@ -152,7 +196,7 @@ impl Options {
 
     #[must_use]
     pub fn identity(mut self, identity: Identity, credential: CredentialOptions) -> Self {
-        self.identities.push(IdentityOptions { identity, credential });
+        self.identities.push(IdentityOptions::new(identity, credential));
         self
     }
 

@@ -1,7 +1,7 @@
 //! The program around a hub: its first line, its events, its end.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -23,6 +23,8 @@ pub(crate) struct Program {
     pub(crate) events: Option<PathBuf>,
     /// End when the standard input ends.
     pub(crate) exit_with_stdin: bool,
+    /// Say it for people, too, also where the standard output is no terminal.
+    pub(crate) table: bool,
 }
 
 /// A hub whose events are written, and which the subcommands find.
@@ -74,7 +76,7 @@ fn failed(what: &str, error: io::Error) -> StartError {
 
 /// Runs a hub until a signal, or until the standard input ends.
 pub(crate) fn run(program: Program) -> Result<(), StartError> {
-    let Program { options, events, exit_with_stdin } = program;
+    let Program { options, events, exit_with_stdin, table } = program;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -88,6 +90,10 @@ pub(crate) fn run(program: Program) -> Result<(), StartError> {
 
     let (session, ready) = Session::start(options, events.as_deref())?;
     announce(&ready)?;
+    if table || io::stdout().is_terminal() {
+        // Beside the line, which stays alone on its stream; nobody may be reading.
+        let _ = io::stderr().write_all(ready.table().as_bytes());
+    }
     let stdin_end = watch_stdin(exit_with_stdin).map_err(|e| failed("a thread", e))?;
     runtime.block_on(async {
         tokio::select! {

@@ -8,6 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::feedback::Wish;
+
 /// A message to queue: ready to be sent, with the time when the hub gives up.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -18,6 +20,7 @@ pub(crate) struct Queued {
     pub(crate) topic: Arc<str>,
     pub(crate) body: Bytes,
     pub(crate) expires: Timestamp,
+    pub(crate) wish: Option<Wish>,
 }
 
 /// A queued message as it goes to the device.
@@ -29,6 +32,7 @@ pub(crate) struct Delivery {
     pub(crate) body: Bytes,
     /// Of this message, this one included.
     pub(crate) count: u32,
+    pub(crate) wish: Option<Wish>,
 }
 
 #[derive(Debug)]
@@ -57,14 +61,19 @@ impl Queue {
     }
 
     pub(crate) fn push(&mut self, message: Queued) {
-        let Queued { message_id, input, topic, body, expires } = message;
-        let delivery = Delivery { message_id, input, topic, body, count: 0 };
+        let Queued { message_id, input, topic, body, expires, wish } = message;
+        let delivery = Delivery { message_id, input, topic, body, count: 0, wish };
         self.entries.push_back(Entry { delivery, expires, lock: None, lost: None });
     }
 
     /// Takes the messages whose time to live is over out of the queue.
     pub(crate) fn expired(&mut self, now: Timestamp) -> Vec<Delivery> {
         self.extract(|entry| entry.expires <= now)
+    }
+
+    /// Takes every message out of the queue.
+    pub(crate) fn purge(&mut self) -> Vec<Delivery> {
+        self.extract(|_| true)
     }
 
     /// Unlocks the messages that waited too long for their PUBACK.

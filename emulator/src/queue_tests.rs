@@ -10,7 +10,14 @@ fn at(seconds: i64) -> Timestamp {
 
 fn message(id: &str, expires: i64) -> Queued {
     let message_id = Some(id.into());
-    Queued { message_id, input: None, topic: "t".into(), body: Bytes::new(), expires: at(expires) }
+    Queued {
+        message_id,
+        input: None,
+        topic: "t".into(),
+        body: Bytes::new(),
+        expires: at(expires),
+        wish: None,
+    }
 }
 
 fn queue(count: usize) -> Queue {
@@ -67,6 +74,14 @@ fn a_resumed_session_sees_the_unacknowledged_under_their_ids() {
     assert_eq!(again, [(4, "0", 2), (5, "1", 2)]);
     queue.unlock_all();
     assert_eq!(queue.send_next(1, now).unwrap().count, 3);
+}
+
+#[test]
+fn a_purge_takes_also_what_is_on_its_way() {
+    let mut queue = queue(2);
+    queue.send_next(1, Instant::now());
+    assert_eq!(ids(&queue.purge()), ["0", "1"]);
+    assert!(queue.complete(1).is_none() && queue.len() == 0);
 }
 
 #[test]

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tokio::sync::{mpsc, oneshot};
+use serde::Serialize;
 
 use crate::auth::Credential;
+use crate::broker::mailbox::Mailbox;
 use crate::broker::rules::Subject;
 use crate::faults::Armed;
 use crate::identity::Identity;
 use crate::queue::Queue;
 use crate::time::now_text;
 use crate::twins::Twin;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// What the hub keeps for one device or module.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) last_activity: Option<String>,
     /// When it connected or disconnected last.
     pub(crate) connection_changed: Option<String>,
+    /// Why it was refused or cut last.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Entry {
@@ -40,6 +43,7 @@ impl Entry {
             model_id: None,
             last_activity: None,
             connection_changed: None,
+            trouble: None,
         }
     }
 
@@ -68,6 +72,16 @@ impl Entry {
     }
 }
 
+/// How a connection ended, or was none.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Trouble {
+    /// `refused` or `disconnected`.
+    pub(crate) event: &'static str,
+    pub(crate) time: String,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+}
+
 /// What a back-end registers.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
@@ -81,6 +95,9 @@ pub(crate) struct Record {
     pub(crate) edge: bool,
     /// `managedBy` of a module.
     pub(crate) managed_by: Option<String>,
+    /// `deviceScope`: of an Edge device its own, of another device its parent's.
+    pub(crate) scope: Option<String>,
+    pub(crate) parent_scopes: Vec<String>,
     /// Changes when an identity is deleted and made again.
     pub(crate) generation: String,
     /// Changes with every change of this record.
@@ -96,6 +113,8 @@ impl Record {
             status_changed: None,
             edge: false,
             managed_by: None,
+            scope: None,
+            parent_scopes: Vec::new(),
             generation: uuid::Uuid::new_v4().simple().to_string(),
             etag: fresh_etag(),
         }
@@ -140,15 +159,15 @@ impl Session {
 }
 
 /// A live connection. Whoever takes it out of its entry has ended the connection: the task behind it
-/// sees its guard drop and closes the socket.
+/// sees the mailbox drop and closes the socket.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) commands: Mailbox,
     pub(crate) will: Option<Will>,
     pub(crate) stamp: Stamp,
     pub(crate) clean_session: bool,
-    pub(crate) _guard: oneshot::Sender<()>,
+    pub(crate) protocol: &'static str,
 }
 
 /// What a live connection is asked to do.

@@ -55,6 +55,24 @@ impl Ready {
         serde_json::to_string(self).map_err(|e| StartError::new(format!("the first line: {e}")))
     }
 
+    /// The same for people.
+    pub(crate) fn table(&self) -> String {
+        let listening = [("MQTT", self.mqtt_port), ("HTTPS", self.https_port)].map(|(what, port)| {
+            let host = self.reachable_host();
+            (what, if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+        });
+        let mut rows: Vec<(&str, String)> = listening.into();
+        rows.push(("trust", self.ca.display().to_string()));
+        rows.push(("back-ends", self.service_connection_string.clone()));
+        rows.extend(
+            self.devices
+                .iter()
+                .map(|device| (device.id.as_str(), device.connection_string.clone().unwrap_or_default())),
+        );
+        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    }
+
     /// Where a client of this machine connects to.
     pub(crate) fn reachable_host(&self) -> &str {
         match self.host.parse() {

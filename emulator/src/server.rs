@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::broker::Broker;
 use crate::broker::connection::{self, Peer};
@@ -105,18 +106,31 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
+/// Serves one client of MQTT. The handshake is apart and its stream on the heap: a task is as large as
+/// its largest moment, and most of them only wait.
 async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
+    if let Some(stream) = Box::pin(handshake(socket, tls, &broker, deadline)).await {
+        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
+        connection::serve(stream, peer, broker).await;
+    }
+}
+
+/// `None` where there is nobody to serve.
+async fn handshake(
+    socket: TcpStream,
+    tls: TlsAcceptor,
+    broker: &Broker,
+    deadline: Duration,
+) -> Option<Box<TlsStream<TcpStream>>> {
     let refused = |reason: String| {
         broker.events.emit(None, || Event::Refused { code: "tls", reason, return_code: None });
     };
     match tokio::time::timeout(deadline, tls.accept(socket)).await {
-        Err(_) => refused("the TLS handshake took too long".into()),
+        Ok(Ok(stream)) => return Some(Box::new(stream)),
         // Somebody looked whether the port is open.
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
-        Ok(Ok(stream)) => {
-            let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
-            connection::serve(stream, peer, broker).await;
-        }
+        Err(_) => refused("the TLS handshake took too long".into()),
     }
+    None
 }

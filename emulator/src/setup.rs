@@ -11,9 +11,12 @@ use crate::dps::Dps;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::module_routes::Route;
-use crate::options::{CredentialOptions, Options};
+use crate::options::{CredentialOptions, IdentityOptions, Options};
 use crate::registry::{Entry, Record, Registry};
+use crate::settings::TwinSize;
+use crate::time::now_text;
 use crate::tls::is_thumbprint;
+use crate::twins::Twin;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
 pub(crate) fn bind(
@@ -83,9 +86,7 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
     for given in devices.into_iter().chain(modules) {
         let identity = &given.identity;
         let failed = |rule: &str| StartError::new(format!("{identity}: {rule}"));
-        if !identity.is_valid() {
-            return Err(failed("an id has 1 to 128 letters, digits or characters of -.+%_#*?!(),=@$':;"));
-        }
+        check(given).map_err(|rule| failed(&rule))?;
         if registry.get(identity).is_some() {
             return Err(failed("is given twice"));
         }
@@ -93,27 +94,64 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
             return Err(failed("its device is not given"));
         }
         let credential = match &given.credential {
-            CredentialOptions::Key(key) => {
-                let primary = match key {
-                    Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string()))?,
-                    None => generated_key(&store.secret, &format!("primary {identity}"))?,
+            CredentialOptions::Key(primary) => {
+                let key = |given: Option<&String>, label: &str| match given {
+                    Some(key) => NamedKey::new(key).map_err(|e| failed(&e.to_string())),
+                    None => generated_key(&store.secret, &format!("{label} {identity}")),
                 };
-                Credential::Keys(Box::new([
-                    primary,
-                    generated_key(&store.secret, &format!("secondary {identity}"))?,
-                ]))
+                let secondary = key(given.secondary_key.as_ref(), "secondary")?;
+                Credential::Keys(Box::new([key(primary.as_ref(), "primary")?, secondary]))
             }
-            CredentialOptions::Thumbprints(thumbprints) => {
-                if thumbprints.is_empty() || !thumbprints.iter().all(|text| is_thumbprint(text)) {
-                    return Err(failed("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits"));
-                }
-                Credential::Thumbprints(thumbprints.clone())
-            }
+            CredentialOptions::Thumbprints(thumbprints) => Credential::Thumbprints(thumbprints.clone()),
             CredentialOptions::Authority => Credential::Authority,
         };
-        registry.insert(identity.clone(), Entry::new(Record::new(credential)));
+        let mut record = Record::new(credential);
+        record.enabled = !given.disabled;
+        record.edge = given.edge;
+        let mut entry = Entry::new(record);
+        entry.twin = twin(given).map_err(|rule| failed(&rule))?;
+        registry.insert(identity.clone(), entry);
     }
     Ok(registry)
+}
+
+/// The twin that an identity starts with.
+fn twin(given: &IdentityOptions) -> Result<Twin, String> {
+    let now = now_text();
+    let mut twin = Twin::new(&now);
+    if !given.tags.is_empty() {
+        twin.tag(&given.tags, false, TwinSize::Counted).map_err(|rule| format!("tags: {rule}"))?;
+    }
+    if !given.desired.is_empty() {
+        twin.desire(&given.desired, false, &now, TwinSize::Counted)
+            .map_err(|rule| format!("desired: {rule}"))?;
+    }
+    if !given.reported.is_empty() {
+        twin.report(&given.reported, &now, TwinSize::Counted).map_err(|rule| format!("reported: {rule}"))?;
+    }
+    Ok(twin)
+}
+
+/// Whether an identity can be meant, looked at alone; the error is the rule that it breaks.
+pub(crate) fn check(given: &IdentityOptions) -> Result<(), String> {
+    if !given.identity.is_valid() {
+        return Err("an id has 1 to 128 letters, digits or characters of -.+%_#*?!(),=@$':;".into());
+    }
+    match &given.credential {
+        CredentialOptions::Key(primary) => {
+            for key in [primary, &given.secondary_key].into_iter().flatten() {
+                NamedKey::new(key).map_err(|e| e.to_string())?;
+            }
+        }
+        _ if given.secondary_key.is_some() => return Err("a secondary key goes with a key".into()),
+        CredentialOptions::Thumbprints(thumbprints) => {
+            if thumbprints.is_empty() || !thumbprints.iter().all(|text| is_thumbprint(text)) {
+                return Err("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits".into());
+            }
+        }
+        CredentialOptions::Authority => {}
+    }
+    twin(given).map(|_| ())
 }
 
 /// The routes between modules; both ends of each have to be there.

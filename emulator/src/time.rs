@@ -10,9 +10,14 @@ pub(crate) fn unix_now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
 }
 
-/// Now in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+/// Now in UTC, as [`milliseconds_text`].
 pub(crate) fn now_text() -> String {
-    format!("{:.3}", Timestamp::now())
+    milliseconds_text(Timestamp::now())
+}
+
+/// In UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+pub(crate) fn milliseconds_text(time: Timestamp) -> String {
+    format!("{time:.3}")
 }
 
 /// .NET's round-trip form, always seven digits, which the C# SDK insists on in `$.exp`.

@@ -24,6 +24,13 @@ pub(crate) enum Refused {
     TooLarge(String),
 }
 
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Rule(text) | Self::TooLarge(text)) = self;
+        f.write_str(text)
+    }
+}
+
 impl From<Refused> for HubError {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -108,18 +115,27 @@ pub(crate) struct Twin {
     desired: Section,
     reported: Section,
     tags: Object,
+    /// Counts every change.
     version: u64,
+    /// Counts the changes of back-ends, which the etag is about.
+    changes: u64,
 }
 
 impl Twin {
     pub(crate) fn new(now: &str) -> Self {
-        Self { desired: Section::new(now), reported: Section::new(now), tags: Object::new(), version: 1 }
+        Self {
+            desired: Section::new(now),
+            reported: Section::new(now),
+            tags: Object::new(),
+            version: 2,
+            changes: 1,
+        }
     }
 
     /// As a provisioning service makes it: the versions count from what is there at first.
     pub(crate) fn initial(tags: &Object, desired: &Object, now: &str) -> Result<Self, String> {
         let mut twin = Self::new(now);
-        let text = |refused: Refused| HubError::from(refused).message;
+        let text = |refused: Refused| refused.to_string();
         twin.desire(desired, false, now, TwinSize::Counted).map_err(text)?;
         twin.tag(tags, false, TwinSize::Counted).map_err(text)?;
         twin.desired.version = 1;
@@ -129,6 +145,10 @@ impl Twin {
 
     pub(crate) fn version(&self) -> u64 {
         self.version
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(crate) fn tags(&self) -> &Object {
@@ -173,6 +193,7 @@ impl Twin {
             false => self.desired.apply(&patch, now, way)?,
         };
         self.version += 1;
+        self.changes += 1;
         Ok(Desired { patch, version })
     }
 
@@ -186,6 +207,7 @@ impl Twin {
         }
         self.tags = tags;
         self.version += 1;
+        self.changes += 1;
         Ok(())
     }
 }

@@ -69,7 +69,10 @@ fn messages_go_where_their_routes_say_and_the_rest_to_events() {
     let mut live = EventStream::open(&hub, "/emulator/endpoints/storms");
     let tags = json!({ "tags": { "watched": true } }).to_string();
     let authorization = format!("Authorization: {}", https::owner_token(&hub));
-    assert_eq!(request(&hub, "PATCH /twins/d", &[&authorization], tags.as_bytes()).status, 200);
+    assert_eq!(
+        request(&hub, &https::versioned("PATCH /twins/d"), &[&authorization], tags.as_bytes()).status,
+        200
+    );
 
     let (mut client, _) =
         Client::connect_with(&hub, "d", |c| c.last_will = will(&format!("{EVENTS}level=storm"), "gone"));

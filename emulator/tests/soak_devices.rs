@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use iothub_mqtt::hub::connection_string::ConnectionString;
 use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 use program::{Program, raise_descriptor_limit};
-use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Disconnect, Packet, Publish};
+use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet, Publish};
 use rumqttc::mqttbytes::{Error as CodecError, QoS};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;

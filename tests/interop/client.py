@@ -76,7 +76,9 @@ class Client:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.do("shutdown")
+            # The client of the provisioning service has nothing to shut down.
+            if hasattr(self.sdk, "shutdown"):
+                self.do("shutdown")
 
 
 class Clients:

@@ -77,7 +77,8 @@ def test_a_refusal_is_told(hub: Hub, device: MakeDevice, code: int) -> None:
     with pytest.raises(exceptions.CredentialError):
         client.do("connect")
     assert hub.events.wait(event="refused", device="d")["return_code"] == code
-    client.do("connect")
+    # Another client: the SDK's own second attempt may fall over the end of its first.
+    device().do("connect")
 
 
 def test_a_wrong_key(hub: Hub, clients: Clients) -> None:

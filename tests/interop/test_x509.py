@@ -47,3 +47,24 @@ def test_another_certificate_is_refused(start: StartHub, clients: Clients, tmp_p
     with pytest.raises(exceptions.CredentialError):
         connect(hub, clients, "gauge", other)
     assert "thumbprint" in hub.events.wait(event="refused", device="gauge")["reason"].lower()
+
+
+def test_a_certificate_of_a_trusted_authority(start: StartHub, clients: Clients, tmp_path: Path) -> None:
+    root = certificates.authority(tmp_path, "root")
+    issued = certificates.device(tmp_path, "gauge", root)
+    hub = start(x509_ca=["gauge"], x509_roots=[root.certificate_file])
+    client = connect(hub, clients, "gauge", issued)
+    client.do("send_message", "text")
+    event = hub.events.wait(event="telemetry", device="gauge")
+    method = event["system"]["iothub-connection-auth-method"]
+    assert method in (METHOD, METHOD.replace("iothub", "external"))
+
+
+def test_certificates_that_prove_nothing(start: StartHub, clients: Clients, tmp_path: Path) -> None:
+    root, stranger = certificates.authority(tmp_path, "root"), certificates.authority(tmp_path, "stranger")
+    hub = start(x509_ca=["gauge"], x509_roots=[root.certificate_file])
+    (tmp_path / "x").mkdir()
+    for issued in (certificates.device(tmp_path, "other", root), certificates.device(tmp_path / "x", "gauge", stranger)):
+        with pytest.raises(exceptions.CredentialError):
+            connect(hub, clients, "gauge", issued)
+    assert len(hub.events.wait_many(2, event="refused", device="gauge")) == 2

@@ -1,19 +1,20 @@
 //! One connection: its socket, its timers, its faults.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{sleep_until, timeout};
 
 use super::Broker;
 use super::disruption::Disruption;
 use super::disturb::ends_at_once;
-use super::handshake::{self, Welcome};
+use super::handshake::{self, Admitted, Welcome};
 use super::links::{Attached, Cause};
+use super::mailbox::Inbox;
 use super::packet::{self, Unreadable};
+use super::traffic::{Moved, READ_AHEAD, Stream};
 use super::turn::{Client, End};
 use crate::chain::Shown;
 use crate::dps::registrant;
@@ -21,14 +22,12 @@ use crate::faults::{Armed, FaultKind};
 use crate::registry::Command;
 use crate::time::unix_now;
 
-/// What a TLS record holds at most.
-const READ_AHEAD: usize = 16 * 1024;
-/// What is reserved at a time; the payloads that were cut out of it keep it alive.
-pub(crate) const READ_BUFFER: usize = 64 * 1024;
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 /// How often a connection without a deadline looks around.
 const IDLE: Duration = Duration::from_secs(3600);
+/// Beyond this it is closed: back-ends go on sending, whether it reads or not.
+const MAX_UNREAD: usize = 16 * 1024 * 1024;
 /// How long the last bytes may take, and how long the peer has to read a refusal.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
@@ -40,44 +39,29 @@ pub(crate) struct Peer {
     pub(crate) protocol: &'static str,
 }
 
-/// A byte stream with what was read and not parsed, and what was not written yet.
-pub(crate) struct Stream<S> {
-    pub(crate) io: S,
-    pub(crate) input: BytesMut,
-    pub(crate) output: BytesMut,
-}
-
 /// Serves one client from CONNECT to the end of the stream.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, peer: Peer, broker: Arc<Broker>) {
-    let mut stream = Stream { io, input: BytesMut::with_capacity(READ_AHEAD), output: BytesMut::new() };
-    let Some(welcome) = handshake::welcome(&mut stream, &peer, &broker).await else {
-        let _ = timeout(LINGER, part(&mut stream)).await;
-        return;
-    };
-    let (identity, attached, keep_alive, until) = match welcome {
-        Welcome::Device { identity, attached, keep_alive, until } => (identity, attached, keep_alive, until),
-        Welcome::Registrant { client, keep_alive } => {
-            let silence = silence(keep_alive, broker.settings.keep_alive_ceiling);
-            return registrant::serve(stream, client, silence, broker).await;
+///
+/// What is large lives on the heap from here on, and what only the handshake needs ends with it: a
+/// task is as large as its largest moment, and most of them only wait.
+pub(crate) fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    io: S,
+    peer: Peer,
+    broker: Arc<Broker>,
+) -> impl Future<Output = ()> {
+    let mut stream = Box::new(Stream::new(io));
+    async move {
+        let welcome = Box::pin(handshake::welcome(&mut stream, &peer, &broker)).await;
+        match welcome {
+            None => {
+                let _ = timeout(LINGER, Box::pin(part(&mut stream))).await;
+            }
+            Some(Welcome::Device(device)) => Connection::start(stream, device, broker).await,
+            Some(Welcome::Registrant { client, keep_alive }) => {
+                let silence = silence(keep_alive, broker.settings.keep_alive_ceiling);
+                Box::pin(registrant::serve(stream, client, silence, broker)).await;
+            }
         }
-    };
-    let Attached { number, session_present, stamp, commands, ended } = attached;
-    let client = Client { broker, identity, number, stamp, next_unlock: None, countdown: None };
-    let silence = silence(keep_alive, client.broker.settings.keep_alive_ceiling);
-    let (read, write) = tokio::io::split(stream.io);
-    let connection = Connection {
-        client,
-        read,
-        write,
-        input: stream.input,
-        output: stream.output,
-        unflushed: false,
-        silence,
-        last_heard: Instant::now(),
-        expires: end_of(until),
-        disruption: Disruption::default(),
-    };
-    connection.run(session_present, commands, ended).await;
+    }
 }
 
 /// When a token that holds until then (seconds since 1970) is over; never where that is too far away.
@@ -97,7 +81,7 @@ fn silence(keep_alive: u16, ceiling: Duration) -> Duration {
 /// Writes what is left and closes; waits for the peer's end, because closing a socket with unread
 /// input resets it, and the reset may overtake the CONNACK.
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<S>) {
-    if stream.io.write_all_buf(&mut stream.output).await.is_err() || stream.io.shutdown().await.is_err() {
+    if stream.flush().await.is_err() || stream.io.shutdown().await.is_err() {
         return;
     }
     let mut rest = [0; 1024];
@@ -106,12 +90,7 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<S>) {
 
 struct Connection<S> {
     client: Client,
-    read: ReadHalf<S>,
-    write: WriteHalf<S>,
-    input: BytesMut,
-    output: BytesMut,
-    /// Written bytes may still be in the TLS layer.
-    unflushed: bool,
+    stream: Box<Stream<S>>,
     silence: Duration,
     last_heard: Instant,
     expires: Option<Instant>,
@@ -119,86 +98,98 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    async fn run(
-        mut self,
-        session_present: bool,
-        mut commands: mpsc::UnboundedReceiver<Command>,
-        mut ended: oneshot::Receiver<()>,
-    ) {
+    fn start(stream: Box<Stream<S>>, device: Admitted, broker: Arc<Broker>) -> impl Future<Output = ()> {
+        let Admitted { identity, attached, keep_alive, until } = device;
+        let Attached { number, session_present, stamp, commands } = attached;
+        let silence = silence(keep_alive, broker.settings.keep_alive_ceiling);
+        let mut connection = Box::new(Self {
+            client: Client { broker, identity, number, stamp, next_unlock: None, countdown: None },
+            stream,
+            silence,
+            last_heard: Instant::now(),
+            expires: end_of(until),
+            disruption: Disruption::default(),
+        });
+        async move {
+            let begun = Box::pin(connection.begin(session_present)).await;
+            let end = match begun {
+                Ok(()) => connection.run(commands).await,
+                Err(end) => Some(end),
+            };
+            if let Some(end) = end {
+                Box::pin(connection.end(end)).await;
+            }
+        }
+    }
+
+    async fn begin(&mut self, session_present: bool) -> Result<(), End> {
         let faults = self.client.broker.connection_faults(&self.client.identity);
         if faults.iter().any(|armed| armed.kind == FaultKind::HalfOpen) {
             // The client is let in and then hears nothing.
-            let connack = async {
-                self.write.write_all_buf(&mut self.output).await?;
-                self.write.flush().await
-            };
-            let _ = timeout(LINGER, connack).await;
+            let _ = timeout(LINGER, self.stream.flush()).await;
         }
         if session_present {
-            self.client.resume(&mut self.output);
+            self.client.resume(&mut self.stream.output);
         }
-        for armed in faults {
-            if let Err(end) = self.disturb(&armed) {
-                return self.end(end).await;
-            }
-        }
+        faults.iter().try_for_each(|armed| self.disturb(armed))
+    }
+
+    /// Until the connection ends; `None` where somebody else took the link out and recorded why: it
+    /// is closed without another packet.
+    async fn run(&mut self, mut commands: Inbox) -> Option<End> {
+        let mut armed = self.deadline(Instant::now());
+        let mut timer = pin!(sleep_until(armed.into()));
         loop {
             // What was asked for before a packet came takes effect before it.
-            if !matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-                return;
-            }
-            while let Ok(command) = commands.try_recv() {
+            while let Some(command) = commands.try_next().ok()? {
                 if let Err(end) = self.obey(command) {
-                    return self.end(end).await;
+                    return Some(end);
                 }
             }
             let now = Instant::now();
             if !self.disruption.is_half_open(now)
                 && let Err(end) = self.parse()
             {
-                return self.end(end).await;
+                return Some(end);
             }
-            let reading = self.disruption.may_read(now) && self.output.len() < MAX_OUTPUT;
-            let writing = self.disruption.may_write(now) && (self.unflushed || !self.output.is_empty());
+            let reading = self.disruption.may_read(now) && self.stream.output.len() < MAX_OUTPUT;
+            let limit = reading.then(|| self.disruption.read_limit(now).unwrap_or(READ_AHEAD));
+            let writing = self.disruption.may_write(now);
             let deadline = self.deadline(now);
-            let limit = self.disruption.read_limit(now).unwrap_or(usize::MAX);
-            if self.input.capacity() - self.input.len() < READ_AHEAD {
-                self.input.reserve(READ_BUFFER);
+            // A timer that is too early costs less than one that is set anew for each packet.
+            if deadline < armed || armed <= now {
+                armed = deadline;
+                timer.as_mut().reset(armed.into());
             }
-            let mut input = (&mut self.input).limit(limit);
             let step = tokio::select! {
                 biased;
-                // Somebody else took the link out and recorded why: closed without another packet.
-                _ = &mut ended => return,
-                command = commands.recv() => match command {
-                    Some(command) => self.obey(command),
-                    None => return,
-                },
-                () = sleep_until(deadline.into()) => self.tick(),
-                written = write_some(&mut self.write, &mut self.output, &mut self.unflushed), if writing => {
-                    written.map_err(lost)
-                }
-                read = self.read.read_buf(&mut input), if reading => match read {
-                    Ok(0) => Err(lost("it closed the socket without DISCONNECT")),
-                    Ok(_) => {
+                command = commands.next() => self.obey(command?),
+                () = &mut timer => self.tick(),
+                moved = self.stream.traffic(writing, limit) => match moved {
+                    Moved::Out(written) => written.map_err(lost),
+                    Moved::In(Ok(0)) => Err(lost("it closed the socket without DISCONNECT")),
+                    Moved::In(Ok(_)) => {
                         self.last_heard = Instant::now();
                         self.disruption.has_read(self.last_heard);
                         Ok(())
                     }
-                    Err(error) => Err(lost(error)),
+                    Moved::In(Err(error)) => Err(lost(error)),
                 },
             };
             if let Err(end) = step {
-                return self.end(end).await;
+                return Some(end);
             }
         }
     }
 
     fn parse(&mut self) -> Result<(), End> {
         loop {
-            match packet::read(&mut self.input) {
-                Ok(Some(packet)) => self.client.handle(packet, &mut self.output)?,
-                Ok(None) => return Ok(()),
+            match packet::read(&mut self.stream.input) {
+                Ok(Some(packet)) => self.client.handle(packet, &mut self.stream.output)?,
+                Ok(None) => {
+                    self.stream.tidy();
+                    return Ok(());
+                }
                 Err(Unreadable::TooLarge(size)) => {
                     let reason = format!("413001 MessageTooLarge: a packet of {size} bytes");
                     return Err(End::Cause(Cause::new("too_large", reason)));
@@ -217,12 +208,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn obey(&mut self, command: Command) -> Result<(), End> {
+        let output = &mut self.stream.output;
+        if output.len() > MAX_UNREAD {
+            let reason = format!("{} bytes wait for a client that does not read them", output.len());
+            return Err(End::Cause(Cause::new("unread", reason)));
+        }
         match command {
-            Command::Queue => self.client.deliver(&mut self.output),
-            Command::Publish { subject, topic, body } => {
-                self.client.send(subject, &topic, &body, &mut self.output);
-            }
-            Command::Method { name, rid, body } => self.client.call(&name, &rid, &body, &mut self.output),
+            Command::Queue => self.client.deliver(output),
+            Command::Publish { subject, topic, body } => self.client.send(subject, &topic, &body, output),
+            Command::Method { name, rid, body } => self.client.call(&name, &rid, &body, output),
             Command::Fault(armed) => return self.disturb(&armed),
         }
         Ok(())
@@ -233,11 +227,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (kind, Some(messages)) => self.client.countdown = Some((kind, messages)),
             (FaultKind::Truncate, None) => {
                 // A PUBLISH that announces more than will come.
-                self.output.extend_from_slice(&[0x30, 0x20, 0x00, 0x10, b'd']);
+                self.stream.output.extend_from_slice(&[0x30, 0x20, 0x00, 0x10, b'd']);
                 return Err(End::Fault(FaultKind::Truncate));
             }
             // The packet type 15 is reserved.
-            (FaultKind::Corrupt, None) => self.output.extend_from_slice(&[0xf0, 0x01, 0xff]),
+            (FaultKind::Corrupt, None) => self.stream.output.extend_from_slice(&[0xf0, 0x01, 0xff]),
             (kind, None) if ends_at_once(kind) => return Err(End::Fault(kind)),
             (_, None) => self.disruption.start(armed),
         }
@@ -269,13 +263,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if self.client.next_unlock.is_some_and(|at| at <= now) {
             self.client.next_unlock = self.client.broker.unlock_queued(&self.client.identity);
-            self.client.deliver(&mut self.output);
+            self.client.deliver(&mut self.stream.output);
         }
         Ok(())
     }
 
     /// Records the end, writes the answers to what came before it, and closes.
-    async fn end(mut self, end: End) {
+    async fn end(&mut self, end: End) {
         let Client { broker, identity, number, .. } = &self.client;
         let graceful = match end {
             End::Client => {
@@ -294,28 +288,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         let finish = async {
-            self.write.write_all_buf(&mut self.output).await?;
-            self.write.flush().await?;
-            if graceful { self.write.shutdown().await } else { Ok(()) }
+            self.stream.flush().await?;
+            if graceful { self.stream.io.shutdown().await } else { Ok(()) }
         };
         let _ = timeout(LINGER, finish).await;
     }
-}
-
-/// Writes a part of `output`, or flushes once all of it is written. Nothing is lost when it is dropped.
-async fn write_some<W: AsyncWrite + Unpin>(
-    write: &mut W,
-    output: &mut BytesMut,
-    unflushed: &mut bool,
-) -> std::io::Result<()> {
-    if output.is_empty() {
-        write.flush().await?;
-        *unflushed = false;
-    } else {
-        write.write_buf(output).await?;
-        *unflushed = true;
-    }
-    Ok(())
 }
 
 fn lost(error: impl std::fmt::Display) -> End {

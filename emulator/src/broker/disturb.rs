@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Broker;
 use super::links::Cause;
 use crate::error::HubError;
-use crate::faults::{Armed, Fault, FaultKind};
+use crate::faults::{Armed, Fault, FaultKind, Waiting};
 use crate::identity::Identity;
 use crate::registry::{Command, Session};
 
@@ -28,9 +28,9 @@ impl Broker {
         let mut armed = Armed::new(fault, Instant::now())?;
         let dps_knows = self.dps.knows(&fault.device);
         let mut state = self.state();
-        if fault.device != "*" && !dps_knows && state.registry.get(&Identity::parse(&fault.device)).is_none()
-        {
-            return Err(HubError::not_found(&fault.device));
+        let named = Identity::parse(&fault.device);
+        if fault.device != "*" && !dps_knows && state.registry.get(&named).is_none() {
+            return Err(HubError::not_found(&named));
         }
         if !ON_CONNECTIONS.contains(&armed.kind) {
             state.waiting.add(armed);
@@ -84,6 +84,15 @@ impl Broker {
         let now = Instant::now();
         let mut state = self.state();
         ON_CONNECTIONS.iter().filter_map(|kind| state.waiting.take(*kind, identity, now)).collect()
+    }
+
+    /// The faults that wait for a connection or a request.
+    pub(crate) fn waiting_faults(&self, now: Instant) -> Vec<Fault> {
+        self.state().waiting.list(now)
+    }
+
+    pub(crate) fn disarm_faults(&self) {
+        self.state().waiting = Waiting::default();
     }
 
     pub(crate) fn take_fault(&self, kind: FaultKind, identity: &Identity) -> Option<Armed> {

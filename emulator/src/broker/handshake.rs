@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Broker;
-use super::connection::{Peer, READ_BUFFER, Stream};
+use super::connection::Peer;
 use super::links::{Arrival, Attached, Cause};
 use super::packet::{self, Connect, ConnectReturnCode, LastWill, Login, Packet, QoS, Unreadable};
 use super::rules::{self, Request};
+use super::traffic::{READ_AHEAD, Stream};
 use crate::dps::names;
 use crate::dps::registrant::Registrant;
 use crate::events::Event;
@@ -18,24 +19,32 @@ use crate::registry::Will;
 use crate::settings::{ConnackCode, MismatchCode, Settings};
 use crate::time::unix_now;
 
+/// Of what a client sends behind a CONNECT that waits for its answer.
+const KEPT_AHEAD: usize = 64 * 1024;
+
 /// A connection that was let in; CONNACK is in the stream's output.
 pub(super) enum Welcome {
-    Device {
-        identity: Identity,
-        attached: Attached,
-        /// Seconds, as the client asked for; 0 for none.
-        keep_alive: u16,
-        /// Seconds since 1970 when its token is over for good.
-        until: Option<u64>,
-    },
+    Device(Admitted),
     /// A client of the provisioning service.
-    Registrant { client: Registrant, keep_alive: u16 },
+    Registrant {
+        client: Registrant,
+        keep_alive: u16,
+    },
+}
+
+pub(super) struct Admitted {
+    pub(super) identity: Identity,
+    pub(super) attached: Attached,
+    /// Seconds, as the client asked for; 0 for none.
+    pub(super) keep_alive: u16,
+    /// Seconds since 1970 when its token is over for good.
+    pub(super) until: Option<u64>,
 }
 
 impl Welcome {
     fn session_present(&self) -> bool {
         match self {
-            Self::Device { attached, .. } => attached.session_present,
+            Self::Device(device) => device.attached.session_present,
             // D: the provisioning service treats every session as non-persistent.
             Self::Registrant { .. } => false,
         }
@@ -43,7 +52,7 @@ impl Welcome {
 }
 
 /// Why there will be no session, and what the client is told.
-struct Refusal {
+pub(super) struct Refusal {
     identity: Option<Identity>,
     /// Of a client of the provisioning service.
     registration: Option<String>,
@@ -70,12 +79,13 @@ impl Refusal {
         }
     }
 
-    fn event(self) -> Event {
-        let Self { registration, cause: Cause { code, reason }, return_code, .. } = self;
-        match registration {
-            None => Event::Refused { code, reason, return_code },
-            Some(registration) => Event::NotProvisioned { registration, code, reason, return_code },
-        }
+    fn tell(self, broker: &Broker) {
+        let Self { identity, registration, cause, return_code } = self;
+        let Some(registration) = registration else {
+            return broker.refused(identity.as_ref(), cause, return_code);
+        };
+        let Cause { code, reason } = cause;
+        broker.events.emit(None, || Event::NotProvisioned { registration, code, reason, return_code });
     }
 }
 
@@ -116,8 +126,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
-            let identity = refusal.identity.clone();
-            broker.events.emit(identity.as_ref(), || refusal.event());
+            refusal.tell(broker);
             None
         }
     }
@@ -132,10 +141,10 @@ async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
         if stream.input.first().is_some_and(|first| *first != 0x10) {
             return Some(Err(Unreadable::Malformed("it is none".into())));
         }
-        if let Some(result) = packet::read(&mut stream.input).transpose() {
+        if let Some(result) = packet::read_first(&mut stream.input).transpose() {
             return Some(result);
         }
-        match stream.io.read_buf(&mut stream.input).await {
+        match stream.read(READ_AHEAD).await {
             Ok(0) | Err(_) => return None,
             Ok(_) => {}
         }
@@ -160,12 +169,11 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
-    let reason = "not answered on demand".to_owned();
-    broker.events.emit(Some(&identity), || Event::Refused { code: "fault", reason, return_code: None });
+    broker.refused(Some(&identity), Cause::new("fault", "not answered on demand"), None);
     let closed = async {
-        // What the client sends ahead is kept for afterwards, and not more than a reader's buffer.
-        while stream.input.len() < READ_BUFFER {
-            if matches!(stream.io.read_buf(&mut stream.input).await, Ok(0) | Err(_)) {
+        // What the client sends ahead is kept for afterwards, and not more than this.
+        while stream.input.len() < KEPT_AHEAD {
+            if matches!(stream.read(READ_AHEAD).await, Ok(0) | Err(_)) {
                 return;
             }
         }
@@ -178,7 +186,7 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     false
 }
 
-fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
+pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome, Refusal> {
     let login = connect.login.clone().unwrap_or_else(|| Login::new("", ""));
     match names::parse_username(&login.username, |host| broker.authority.is_host(host)) {
         Some(Ok(username)) => return decide_registrant(&connect, &login, username, peer, broker),
@@ -227,7 +235,7 @@ fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Result<Welcome
     let attached = broker
         .attach(&identity, arrival)
         .ok_or_else(|| Refusal::silent(Cause::new("unknown_device", "the identity was deleted meanwhile")))?;
-    Ok(Welcome::Device { identity, attached, keep_alive: connect.keep_alive, until })
+    Ok(Welcome::Device(Admitted { identity, attached, keep_alive: connect.keep_alive, until }))
 }
 
 /// Decides a CONNECT to the provisioning service.

@@ -81,7 +81,7 @@ impl Broker {
             return Err(HubError::new(403_004, "DeviceMaximumQueueDepthExceeded", text));
         }
         let expires = expiry.or_else(|| now.checked_add(LIFE).ok()).unwrap_or(Timestamp::MAX);
-        let message = Queued { message_id, input: Some(input.into()), topic, body, expires };
+        let message = Queued { message_id, input: Some(input.into()), topic, body, expires, wish: None };
         self.enqueue(&mut state, identity, message);
         Ok(())
     }

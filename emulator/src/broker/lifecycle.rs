@@ -1,5 +1,7 @@
 //! Devices and modules are registered, changed and deleted while the hub runs.
 
+use std::ops::ControlFlow;
+
 use super::links::{disabled, unknown};
 use super::{Broker, State};
 use crate::error::HubError;
@@ -9,7 +11,27 @@ use crate::registry::{Entry, Record, fresh_etag};
 use crate::time::now_text;
 use crate::twins::Twin;
 
+/// Of one device.
+const MAX_MODULES: usize = 50;
+
 impl Broker {
+    /// Reads what the hub keeps for `identity`.
+    pub(crate) fn look<T>(&self, identity: &Identity, read: impl FnOnce(&Entry) -> T) -> Result<T, HubError> {
+        let state = self.state();
+        state.registry.get(identity).map(read).ok_or_else(|| HubError::not_found(identity))
+    }
+
+    /// Reads what the hub keeps for each identity, in order, as long as `read` wants more.
+    pub(crate) fn survey(&self, mut read: impl FnMut(&Identity, &Entry) -> ControlFlow<()>) {
+        let state = self.state();
+        let identities = state.registry.identities();
+        // How far it got is the reader's own business.
+        let _ = identities.iter().try_for_each(|identity| match state.registry.get(identity) {
+            Some(entry) => read(identity, entry),
+            None => ControlFlow::Continue(()),
+        });
+    }
+
     /// Registers `identity` with an empty twin.
     pub(crate) fn create(&self, identity: &Identity, record: Record) -> Result<(), HubError> {
         self.create_with(identity, record, Twin::new(&now_text()))
@@ -36,6 +58,11 @@ impl Broker {
         let device = Identity::device(identity.device_id());
         if identity.module_id().is_some() && state.registry.get(&device).is_none() {
             return Err(HubError::not_found(&device));
+        }
+        if identity.module_id().is_some() && state.registry.modules(identity.device_id()).len() >= MAX_MODULES
+        {
+            let text = format!("{device} has {MAX_MODULES} modules");
+            return Err(HubError::new(413_003, "TooManyModulesOnDevice", text));
         }
         let entry = Entry { twin, ..Entry::new(record) };
         self.notify_life("createDeviceIdentity", identity, &entry);
@@ -77,6 +104,9 @@ impl Broker {
         let mut state = self.state();
         let entry = state.registry.get(identity).ok_or_else(|| HubError::not_found(identity))?;
         check_etag(etag, &entry.record.etag)?;
+        if identity.module_id().is_none() {
+            self.feedback().forget(identity.device_id());
+        }
         for gone in with_modules(&state, identity) {
             self.end_link(&mut state, &gone, None, unknown(&gone));
             if let Some(entry) = state.registry.remove(&gone) {

@@ -3,7 +3,6 @@
 use std::sync::mpsc::Receiver;
 
 use serde_json::Value;
-use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
 use crate::auth::{Authority, Credential, Granted};
@@ -58,7 +57,7 @@ fn ends(events: &Receiver<Value>) -> Vec<(String, String)> {
 }
 
 fn is_cut(attached: &mut Attached) -> bool {
-    attached.ended.try_recv() == Err(TryRecvError::Closed)
+    attached.commands.try_next().is_err()
 }
 
 fn pair(code: &str, number: &str) -> (String, String) {

@@ -2,8 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::sync::{mpsc, oneshot};
-
+use super::mailbox::{Inbox, mailbox};
 use super::properties::document;
 use super::rules::{self, Subject};
 use super::{Broker, State};
@@ -11,7 +10,7 @@ use crate::auth::Granted;
 use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
-use crate::registry::{Command, Link, Session, Stamp, Subscription, Will};
+use crate::registry::{Command, Link, Session, Stamp, Subscription, Trouble, Will};
 use crate::settings::{MethodFilters, StoredFilters, UnknownFilter};
 use crate::time::now_text;
 
@@ -42,8 +41,7 @@ pub(crate) struct Attached {
     pub(crate) number: u64,
     pub(crate) session_present: bool,
     pub(crate) stamp: Stamp,
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) ended: oneshot::Receiver<()>,
+    pub(crate) commands: Inbox,
 }
 
 impl Broker {
@@ -71,8 +69,7 @@ impl Broker {
 
     /// Puts a new connection in the place of an old one of the same identity.
     pub(crate) fn attach(&self, identity: &Identity, arrival: Arrival) -> Option<Attached> {
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let (guard, ended) = oneshot::channel();
+        let (commands, inbox) = mailbox();
         let number = self.links.fetch_add(1, Ordering::Relaxed) + 1;
         let mut state = self.state();
         self.end_link(&mut state, identity, None, taken_over());
@@ -107,11 +104,11 @@ impl Broker {
             will: arrival.will,
             stamp: stamp.clone(),
             clean_session: arrival.clean_session,
-            _guard: guard,
+            protocol: arrival.protocol,
         });
         self.notify_link("deviceConnected", identity, entry);
         self.methods.arrivals.notify_waiters();
-        Some(Attached { number, session_present, stamp, commands: receiver, ended })
+        Some(Attached { number, session_present, stamp, commands: inbox })
     }
 
     /// Ends the connection `number`, unless somebody else has.
@@ -142,7 +139,9 @@ impl Broker {
         };
         let now = now_text();
         entry.connection_changed = Some(now.clone());
-        entry.last_activity = Some(now);
+        entry.last_activity = Some(now.clone());
+        let Cause { code, reason } = cause;
+        entry.trouble = Some(Trouble { event: "disconnected", time: now, code, reason: reason.clone() });
         if link.clean_session {
             entry.session = Session::default();
             entry.queue.unlock_all();
@@ -153,7 +152,7 @@ impl Broker {
             self.record(identity, &link.stamp, will.body, will.properties, &twin);
         }
         self.notify_link("deviceDisconnected", identity, entry);
-        self.events.emit(Some(identity), || Event::Disconnected { code: cause.code, reason: cause.reason });
+        self.events.emit(Some(identity), || Event::Disconnected { code, reason });
     }
 
     /// Adds subscriptions; the granted QoS of each, `None` where it is refused, or why the
@@ -210,7 +209,7 @@ impl Broker {
     /// Sends `command` to the connection of `identity`; false where there is none.
     pub(super) fn command(state: &State, identity: &Identity, command: Command) -> bool {
         let link = state.registry.get(identity).and_then(|entry| entry.link.as_ref());
-        link.is_some_and(|link| link.commands.send(command).is_ok())
+        link.is_some_and(|link| link.commands.send(command))
     }
 
     /// The QoS at which `subject` is granted to the connected client.

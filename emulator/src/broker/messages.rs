@@ -12,6 +12,7 @@ use super::{Broker, State};
 use crate::c2d::CloudMessage;
 use crate::error::HubError;
 use crate::events::Event;
+use crate::feedback::{Outcome, Wish};
 use crate::identity::Identity;
 use crate::queue::{Delivery, Queued};
 use crate::registry::{Command, Entry, Stamp};
@@ -48,12 +49,12 @@ impl Broker {
             Message { body, system, properties: properties.application }
         };
         if self.routing.is_idle() {
-            self.events.emit(Some(identity), || message().into());
+            self.events.emit_if_heard(Some(identity), || message().into());
             return;
         }
         let message = message();
         if self.routing.dispatch(MessageSource::DeviceMessages, identity, &message, twin) {
-            self.events.emit(Some(identity), || message.into());
+            self.events.emit_if_heard(Some(identity), || message.into());
         }
     }
 
@@ -64,7 +65,8 @@ impl Broker {
         let entry = state.registry.get_mut(&identity).ok_or_else(|| HubError::not_found(&identity))?;
         let now = Timestamp::now();
         self.expire(&identity, entry.queue.expired(now));
-        let queued = message.into_queued(device, entry.queue.len(), now, &self.settings)?;
+        let wish = Wish::of(message.ack.as_deref(), &entry.record.generation);
+        let queued = Queued { wish, ..message.into_queued(device, entry.queue.len(), now, &self.settings)? };
         let message_id = queued.message_id.as_deref().unwrap_or_default().to_owned();
         self.enqueue(&mut state, &identity, queued);
         Ok(message_id)
@@ -167,8 +169,14 @@ impl Broker {
         }
     }
 
-    fn settle(&self, identity: &Identity, state: &'static str, delivery: &Delivery) {
+    pub(super) fn settle(&self, identity: &Identity, state: &'static str, delivery: &Delivery) {
         let Delivery { input, message_id, count, .. } = delivery;
+        match state {
+            "completed" => self.give_feedback(identity, delivery, Outcome::Success),
+            "expired" => self.give_feedback(identity, delivery, Outcome::Expired),
+            "purged" => self.give_feedback(identity, delivery, Outcome::Purged),
+            _ => {}
+        }
         self.report_queue(identity, state, input.as_deref(), message_id.as_deref(), *count);
     }
 

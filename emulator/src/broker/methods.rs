@@ -31,6 +31,19 @@ pub(super) struct Calls {
     pub(super) arrivals: Notify,
 }
 
+impl Calls {
+    /// Keeps a call for its answer, unless `limit` of them wait for the same device or module.
+    fn add(&self, rid: &str, call: Call, limit: usize) -> Result<(), HubError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.values().filter(|other| other.callee == call.callee).count() >= limit {
+            let text = format!("{} has {limit} methods to answer", call.callee);
+            return Err(HubError::new(403_800, "DeviceMaximumInflightMethodExceeded", text));
+        }
+        waiting.insert(rid.to_owned(), call);
+        Ok(())
+    }
+}
+
 /// Forgets a call however it ends.
 struct Forget<'a>(&'a Calls, &'a str);
 
@@ -64,7 +77,11 @@ impl Broker {
 
         let rid = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
-        self.begin_call(&rid, Call { callee: identity.clone(), answer: sender })?;
+        self.methods.add(
+            &rid,
+            Call { callee: identity.clone(), answer: sender },
+            self.settings.methods_in_flight.into(),
+        )?;
         let _forget = Forget(&self.methods, &rid);
         let command = Command::Method { name: name.to_owned(), rid: rid.clone(), body };
         if !Self::command(&self.state(), identity, command) {
@@ -92,18 +109,6 @@ impl Broker {
             response: value.clone(),
         });
         Ok((status, value))
-    }
-
-    /// Keeps a call for its answer, unless too many wait for the same device.
-    fn begin_call(&self, rid: &str, call: Call) -> Result<(), HubError> {
-        let limit = usize::from(self.settings.methods_in_flight);
-        let mut waiting = self.methods.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.values().filter(|other| other.callee == call.callee).count() >= limit {
-            let text = format!("{limit} calls wait for an answer of {}", call.callee);
-            return Err(HubError::new(403_800, "DeviceMaximumInflightMethodExceeded", text));
-        }
-        waiting.insert(rid.to_owned(), call);
-        Ok(())
     }
 
     async fn wait_for_subscriber(

@@ -1,34 +1,42 @@
 //! The hub's state behind one lock, and what connections and back-ends do with it.
 //!
 //! `lifecycle` registers devices and modules, `provision` those of the provisioning service, `links`
-//! connects and disconnects, `messages` carries telemetry and C2D, `inputs` what modules send each other,
-//! `notices` the hub's own messages to routes, `properties` twins, `methods` direct methods, `disturb`
-//! faults; `connection` is the one that owns a socket.
+//! connects and disconnects, `messages` carries telemetry and C2D, `feedback` says what became of C2D,
+//! `inputs` what modules send each other, `notices` the hub's own messages to routes, `properties` twins,
+//! `methods` direct methods, `disturb` faults, `overview` tells people; `connection` is the one that owns a
+//! socket.
 
 pub(crate) mod connection;
 mod deliver;
 mod disruption;
 mod disturb;
+mod feedback;
 mod handshake;
 mod inputs;
 mod lifecycle;
 mod links;
+pub(crate) mod mailbox;
 mod messages;
 mod methods;
 mod notices;
+mod overview;
 pub(crate) mod packet;
 mod properties;
 mod provision;
 pub(crate) mod rules;
+#[cfg(test)]
+mod storm_tests;
+pub(crate) mod traffic;
 mod turn;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Authority;
 use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
+use crate::feedback::Feedback;
 use crate::module_routes::Route;
 use crate::registry::Registry;
 use crate::routing::Routing;
@@ -37,7 +45,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
-    pub(crate) events: EventBus,
+    pub(crate) events: Arc<EventBus>,
     pub(crate) settings: Settings,
     pub(crate) routing: Routing,
     pub(crate) dps: Dps,
@@ -45,6 +53,7 @@ pub(crate) struct Broker {
     state: Mutex<State>,
     links: AtomicU64,
     methods: methods::Calls,
+    feedback: Mutex<Feedback>,
 }
 
 /// What a broker is made of.
@@ -69,7 +78,7 @@ impl Broker {
         let Parts { authority, registry, routes, routing, dps, settings } = parts;
         Self {
             authority,
-            events: EventBus::default(),
+            events: Arc::default(),
             settings,
             routing,
             dps,
@@ -77,6 +86,7 @@ impl Broker {
             state: Mutex::new(State { registry, waiting: Waiting::default() }),
             links: AtomicU64::new(0),
             methods: methods::Calls::default(),
+            feedback: Mutex::default(),
         }
     }
 

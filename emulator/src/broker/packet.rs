@@ -12,6 +12,10 @@ pub(crate) use rumqttc::mqttbytes::v4::{
 /// The message's own limit is checked where its properties are known.
 const MAX_REMAINING: usize = 262_144 + 65_535 + 4;
 
+/// The same before anybody has proved who they are: a last will of 64 KiB with its topic, and the rest
+/// of a CONNECT.
+const MAX_CONNECT: usize = 128 * 1024;
+
 /// Why a byte stream cannot be read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unreadable {
@@ -24,13 +28,22 @@ pub(crate) enum Unreadable {
 
 /// Takes the next whole packet from `stream`; `None` when more bytes are needed.
 pub(crate) fn read(stream: &mut BytesMut) -> Result<Option<Packet>, Unreadable> {
+    read_within(stream, MAX_REMAINING)
+}
+
+/// As [`read`], for the first packet of a connection.
+pub(crate) fn read_first(stream: &mut BytesMut) -> Result<Option<Packet>, Unreadable> {
+    read_within(stream, MAX_CONNECT)
+}
+
+fn read_within(stream: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Unreadable> {
     if other_protocol(stream) {
         return Err(Unreadable::ProtocolLevel);
     }
     if let Some(rule) = broken_rule(stream) {
         return Err(Unreadable::Malformed(rule.into()));
     }
-    match Packet::read(stream, MAX_REMAINING) {
+    match Packet::read(stream, limit) {
         Ok(
             Packet::Subscribe(Subscribe { pkid: 0, .. }) | Packet::Unsubscribe(Unsubscribe { pkid: 0, .. }),
         ) => Err(Unreadable::Malformed("the packet id 0".into())),

@@ -1,5 +1,7 @@
 //! Twins: what devices read and report, what back-ends read and desire.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +13,7 @@ use crate::error::HubError;
 use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
+use crate::query::Collection;
 use crate::registry::{Command, Entry};
 use crate::settings::{EmptyPatch, PatchAnswer, PatchVersion, SectionTooLarge};
 use crate::time::{NEVER, now_text};
@@ -128,6 +131,18 @@ impl Broker {
         Ok(document(identity, entry))
     }
 
+    /// The twins of all devices, or of all modules, in order.
+    pub(crate) fn twins(&self, of: Collection) -> Vec<Value> {
+        let mut twins = Vec::new();
+        self.survey(|identity, entry| {
+            if identity.module_id().is_some() == (of == Collection::Modules) {
+                twins.push(document(identity, entry));
+            }
+            ControlFlow::Continue(())
+        });
+        twins
+    }
+
     /// A back-end's change: `properties.desired` and `tags`, merged, or with `replace` put in the
     /// place of what was there. `etag` is compared where there is one. The new twin.
     pub(crate) fn update_twin(
@@ -181,16 +196,16 @@ impl Broker {
     }
 }
 
+/// What a device reports leaves it as it is: a back-end compares it with what back-ends wrote.
 fn twin_etag(entry: &Entry) -> String {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(entry.twin.version().to_be_bytes())
+    base64::engine::general_purpose::STANDARD.encode(entry.twin.changes().to_be_bytes())
 }
 
 pub(super) fn document(identity: &Identity, entry: &Entry) -> Value {
-    let (authentication, thumbprints) = match &entry.record.credential {
-        Credential::Keys(_) => ("sas", Vec::new()),
-        Credential::Thumbprints(known) => ("selfSigned", known.clone()),
-        Credential::Authority => ("certificateAuthority", Vec::new()),
+    let thumbprints = match &entry.record.credential {
+        Credential::Thumbprints(known) => known.as_slice(),
+        _ => &[],
     };
     let mut document = json!({
         "deviceId": identity.device_id(),
@@ -202,7 +217,7 @@ pub(super) fn document(identity: &Identity, entry: &Entry) -> Value {
         "connectionState": if entry.link.is_some() { "Connected" } else { "Disconnected" },
         "lastActivityTime": entry.last_activity.as_deref().unwrap_or(NEVER),
         "cloudToDeviceMessageCount": entry.queue.len(),
-        "authenticationType": authentication,
+        "authenticationType": entry.record.credential.kind(),
         "x509Thumbprint": {
             "primaryThumbprint": thumbprints.first(),
             "secondaryThumbprint": thumbprints.get(1),
@@ -215,6 +230,10 @@ pub(super) fn document(identity: &Identity, entry: &Entry) -> Value {
     });
     if let Some(module) = identity.module_id() {
         document["moduleId"] = module.into();
+    }
+    if let Some(scope) = &entry.record.scope {
+        document["deviceScope"] = scope.as_str().into();
+        document["parentScopes"] = entry.record.parent_scopes.clone().into();
     }
     document
 }

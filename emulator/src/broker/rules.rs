@@ -115,7 +115,12 @@ pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subje
         None => (rest == "/messages/devicebound/#").then_some(Subject::C2d),
         Some(module) => {
             let rest = rest.strip_prefix("/modules/")?.strip_prefix(module)?;
-            matches!(rest, "/#" | "/inputs/#").then_some(Subject::Inputs)
+            match rest {
+                "/#" | "/inputs/#" => Some(Subject::Inputs),
+                // Modules get no C2D messages; the SDK for Java subscribes to them all the same.
+                "/messages/devicebound/#" => Some(Subject::C2d),
+                _ => None,
+            }
         }
     }
 }

@@ -169,6 +169,7 @@ fn filters_beyond_the_vectors() {
         (&module, "devices/d/modules/m/#", Some(Subject::Inputs)),
         (&module, "devices/d/modules/other/#", None),
         (&module, "devices/d/messages/devicebound/#", None),
+        (&module, "devices/d/modules/m/messages/devicebound/#", Some(Subject::C2d)),
     ] {
         assert_eq!(classify_filter(identity, filter), expected, "{identity} {filter}");
     }

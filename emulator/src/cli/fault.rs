@@ -42,7 +42,8 @@ impl Arm {
             code,
         };
         let body = serde_json::to_string(&fault).map_err(|e| e.to_string())?;
-        let answer = self.reach.service()?.call(Method::POST, "/emulator/faults", &[], body)?;
+        let json = [("content-type".to_owned(), "application/json".to_owned())];
+        let answer = self.reach.service()?.call(Method::POST, "/emulator/faults", &json, body)?;
         println!("{}", answer.json()?);
         Ok(())
     }

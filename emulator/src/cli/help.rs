@@ -8,16 +8,24 @@ to back-ends with a token of the service connection string
                                   a cloud-to-device message: the body as it is; the headers
                                   iothub-messageid, iothub-correlationid, iothub-userid,
                                   iothub-expiry, iothub-ack, content-type, content-encoding,
-                                  iothub-app-NAME; emulator-bag is the end of the topic as it is
+                                  iothub-app-NAME; emulator-properties is a JSON object of
+                                  properties, emulator-bag the end of the topic as it is
   POST /devices/DEV/modules/MOD/inputs/INPUT
                                   the same to an input of a module, as another module's output
   GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module
   POST /twins/ID/methods          a direct method; /twins/DEV/modules/MOD/methods of a module
-and to everybody on this machine
-  GET /emulator/events            what --events writes, as server-sent events
+and to everybody who reaches the port, but not to other web sites
+  GET /                           a page to watch the hub and to try things out
+  GET /emulator/events            what --events writes, as server-sent events; goes on after
+                                  Last-Event-ID, which ?after= may carry too
+  GET /emulator/devices           every device and module with its state, and who came, went
+                                  and was refused lately
+  GET /emulator/connection_string?id=ID
+  GET /emulator/token             a token of iothubowner for ten minutes
+  GET, DELETE /emulator/faults    the faults that there are and that wait; forgets those
   POST /emulator/faults           {\"fault\":NAME,\"device\":ID,\"count\":N,\"for_ms\":T,
-                                  \"after_messages\":K,\"code\":C}; all but the name may be
-                                  left out; ID may be DEV/MOD or *
+                                  \"after_messages\":K,\"code\":C} as application/json; all but
+                                  the name may be left out; ID may be DEV/MOD or *
 
 Faults
   drop, expire, take_over         the connection is closed; drop with after_messages at the

@@ -55,12 +55,12 @@ impl Run {
         let failed = |text: String| NotRun { status: NO_HUB, text };
         let scratch = ScratchDir::new().map_err(|e| failed(format!("a temporary directory: {e}")))?;
         let base = Options { certs: Some(scratch.path().join("certs")), ..Options::default() };
-        let options = self.serve.options(base).map_err(failed)?;
-        let events = match &self.serve.events {
+        let (options, events) = self.serve.options(base).map_err(failed)?;
+        let events = match events {
             Some(events) if events.as_os_str() == "-" => {
                 return Err(failed("--events -: the standard output is the command's".into()));
             }
-            Some(events) => events.clone(),
+            Some(events) => events,
             None => scratch.path().join("events.jsonl"),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::config;
 use crate::dps::{EnrollmentOptions, GroupOptions};
 use crate::identity::Identity;
 use crate::module_routes;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
 use crate::program::{self, Program};
+use crate::scenario;
 
 pub(super) const MQTT_PORT: u16 = 8883;
 pub(super) const HTTPS_PORT: u16 = 443;
@@ -64,7 +66,13 @@ pub(super) struct Serve {
     routes: Vec<String>,
     /// Where to write one JSON line for each event; - is the standard output.
     #[arg(long, value_name = "FILE|-", help_heading = MESSAGES)]
-    pub(super) events: Option<PathBuf>,
+    events: Option<PathBuf>,
+    /// Everything that can be said here and more, in TOML; what is said here wins.
+    #[arg(long, value_name = "FILE", help_heading = LISTENING)]
+    config: Option<PathBuf>,
+    /// Faults that come by themselves, in TOML; in the place of those of --config.
+    #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
+    faults: Option<PathBuf>,
     /// A behaviour where the sources on IoT Hub are open or disagree; may be repeated. --help lists
     /// them all.
     #[arg(long = "setting", value_name = "NAME=VALUE", help_heading = BEHAVIOUR)]
@@ -85,6 +93,10 @@ pub(super) struct Foreground {
     /// End when the standard input ends, so that a parent that dies leaves nothing behind.
     #[arg(long)]
     exit_with_stdin: bool,
+    /// Show the connection strings as a table on the standard error, which happens without this
+    /// where the standard output is a terminal.
+    #[arg(long)]
+    table: bool,
 }
 
 impl Foreground {
@@ -95,20 +107,24 @@ impl Foreground {
             certs: Some(CERTS.into()),
             ..Options::default()
         };
-        let options = self.serve.options(base)?;
-        let program =
-            Program { options, events: self.serve.events.clone(), exit_with_stdin: self.exit_with_stdin };
+        let (options, events) = self.serve.options(base)?;
+        let Self { exit_with_stdin, table, .. } = *self;
+        let program = Program { options, events, exit_with_stdin, table };
         program::run(program).map_err(|error| error.to_string())
     }
 }
 
 impl Serve {
-    /// `base` with everything that the flags say.
-    pub(super) fn options(&self, mut base: Options) -> Result<Options, String> {
+    /// `base` with everything that the file of `--config` and then the flags say, and where events go.
+    pub(super) fn options(&self, mut base: Options) -> Result<(Options, Option<PathBuf>), String> {
         fn set<T: Clone>(option: &mut T, given: Option<&T>) {
             if let Some(given) = given {
                 option.clone_from(given);
             }
+        }
+        let mut events = None;
+        if let Some(path) = &self.config {
+            events = config::read(path, &mut base).map_err(|e| format!("--config {e}"))?;
         }
         set(&mut base.host, self.host.as_ref());
         set(&mut base.mqtt_port, self.mqtt_port.as_ref());
@@ -117,7 +133,22 @@ impl Serve {
         if let Some(certs) = &self.certs {
             base.certs = Some(certs.clone());
         }
-        base.identities.extend(self.identities()?);
+        let from_file = base.identities.len();
+        for given in self.identities()? {
+            let known = base.identities[..from_file].iter_mut().find(|file| file.identity == given.identity);
+            match (known, &given.credential) {
+                // The flag says nothing that the file has not said.
+                (Some(_), CredentialOptions::Key(None)) => {}
+                (Some(known), _) => {
+                    known.credential = given.credential;
+                    known.secondary_key = None;
+                }
+                (None, _) => base.identities.push(given),
+            }
+        }
+        if let Some(path) = &self.faults {
+            base.faults = scenario::read(path).map_err(|e| format!("--faults {e}"))?;
+        }
         base.x509_roots.extend(self.x509_roots.iter().cloned().map(Pem::File));
         for text in &self.settings {
             base.settings.set_pair(text).map_err(|rule| format!("--setting {rule}"))?;
@@ -136,7 +167,7 @@ impl Serve {
                 .ok_or_else(|| format!("--route {text}: must be DEV/MOD/OUTPUT=DEV/MOD/INPUT"))?;
             base.routes.push(route);
         }
-        Ok(base)
+        Ok((base, self.events.clone().or(events)))
     }
 
     fn identities(&self) -> Result<Vec<IdentityOptions>, String> {
@@ -144,7 +175,7 @@ impl Serve {
         for text in &self.devices {
             let (id, key) = id_and_value(text);
             let credential = CredentialOptions::Key(key);
-            identities.push(IdentityOptions { identity: Identity::device(id), credential });
+            identities.push(IdentityOptions::new(Identity::device(id), credential));
         }
         for text in &self.modules {
             let (id, key) = id_and_value(text);
@@ -152,18 +183,18 @@ impl Serve {
             if identity.module_id().is_none() {
                 return Err(format!("--module {id}: must be DEVICE/MODULE or DEVICE/MODULE=KEY"));
             }
-            identities.push(IdentityOptions { identity, credential: CredentialOptions::Key(key) });
+            identities.push(IdentityOptions::new(identity, CredentialOptions::Key(key)));
         }
         for text in &self.x509 {
             let (id, thumbprint) = id_and_value(text);
             let thumbprint = thumbprint.ok_or_else(|| format!("--x509 {id}: must be ID=THUMBPRINT"))?;
             let credential = CredentialOptions::Thumbprints(vec![thumbprint]);
-            identities.push(IdentityOptions { identity: Identity::device(id), credential });
+            identities.push(IdentityOptions::new(Identity::device(id), credential));
         }
-        identities.extend(self.x509_ca.iter().map(|id| IdentityOptions {
-            identity: Identity::device(id.as_str()),
-            credential: CredentialOptions::Authority,
-        }));
+        for id in &self.x509_ca {
+            identities
+                .push(IdentityOptions::new(Identity::device(id.as_str()), CredentialOptions::Authority));
+        }
         Ok(identities)
     }
 }

@@ -12,7 +12,7 @@ struct Flags {
 
 fn parse(arguments: &[&str]) -> Result<Options, String> {
     let flags = Flags::try_parse_from([&["hub"], arguments].concat()).map_err(|e| e.to_string())?;
-    flags.serve.options(Options::default())
+    flags.serve.options(Options::default()).map(|(options, _)| options)
 }
 
 #[test]

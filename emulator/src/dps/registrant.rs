@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout_at;
 
 use super::names::{self, FILTER, Request};
 pub(crate) use super::service::Registrant;
 use crate::broker::Broker;
-use crate::broker::connection::{LINGER, READ_BUFFER, Stream, end_of};
+use crate::broker::connection::{LINGER, end_of};
 use crate::broker::packet::{self, Packet, Publish, QoS, Subscribe};
+use crate::broker::traffic::{READ_AHEAD, Stream};
 use crate::events::Event;
 use crate::time::unix_now;
 
@@ -33,7 +34,7 @@ struct Session {
 
 /// Serves a client that was let in until it goes; its CONNACK is in the stream's output.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: Stream<S>,
+    mut stream: Box<Stream<S>>,
     client: Registrant,
     silence: Duration,
     broker: Arc<Broker>,
@@ -50,7 +51,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         });
     }
     let finish = async {
-        stream.io.write_all_buf(&mut stream.output).await?;
+        stream.flush().await?;
         stream.io.shutdown().await
     };
     // The peer may be gone already.
@@ -71,10 +72,8 @@ impl Session {
             }
             let deadline = expires.into_iter().chain([Instant::now() + silence]).min();
             let turn = async {
-                stream.io.write_all_buf(&mut stream.output).await?;
-                stream.io.flush().await?;
-                stream.input.reserve(READ_BUFFER / 4);
-                stream.io.read_buf(&mut stream.input).await
+                stream.flush().await?;
+                stream.read(READ_AHEAD).await
             };
             let Some(deadline) = deadline else { return End::Client };
             match timeout_at(deadline.into(), turn).await {

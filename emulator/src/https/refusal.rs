@@ -1,7 +1,7 @@
 //! Refusals in the service API's form, and who is let in.
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -17,10 +17,15 @@ impl IntoResponse for HubError {
         let body = json!({
             "Message": format!("ErrorCode:{};{}", self.name, self.message),
             "ExceptionMessage": format!("Tracking ID:{tracking}-TimeStamp:{}", now_text()),
-            "errorCode": self.code,
         });
         (status, [("iothub-errorcode", self.name)], Json(body)).into_response()
     }
+}
+
+/// A path that is there, asked for with a method that it does not have.
+pub(super) async fn method(method: Method, uri: Uri) -> HubError {
+    let text = format!("{} does not take {method}", uri.path());
+    HubError::new(405_000, "GenericMethodNotAllowed", text)
 }
 
 /// Checks the token of a back-end's request for what `right` allows.
@@ -30,7 +35,7 @@ pub(super) fn authorize(
     right: Right,
     path: &[&str],
 ) -> Result<(), HubError> {
-    let refused = |why: String| HubError::new(401_003, "IotHubUnauthorizedAccess", why);
+    let refused = |why: String| HubError::new(401_002, "IotHubUnauthorizedAccess", why);
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

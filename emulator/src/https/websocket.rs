@@ -24,6 +24,10 @@ use crate::error::HubError;
 use crate::events::Event;
 
 pub(super) const PATH: &str = "/$iothub/websocket";
+/// The largest message that is read: a client may put several packets into one.
+const MAX_READ: usize = 1024 * 1024;
+/// Read ahead at a time: each connection holds it for as long as it lives.
+const READ_BUFFER: usize = 4 * 1024;
 /// The largest frame that is sent.
 const MAX_SENT: usize = 64 * 1024;
 
@@ -46,6 +50,7 @@ pub(super) async fn upgrade(
         .ok_or_else(|| refuse(&broker, "the subprotocol mqtt is not offered"))?;
     upgrade.set_selected_protocol(offered);
     let peer = Peer { certificate, protocol: "websocket" };
+    let upgrade = upgrade.read_buffer_size(READ_BUFFER).max_message_size(MAX_READ).max_frame_size(MAX_READ);
     Ok(upgrade.on_upgrade(|socket| connection::serve(Frames::new(socket), peer, broker)))
 }
 
@@ -58,7 +63,7 @@ pub(super) async fn elsewhere(
     if headers.contains_key(header::SEC_WEBSOCKET_KEY) {
         return Err(refuse(&broker, &format!("the path is {} and not {PATH}", uri.path())));
     }
-    Err(HubError::new(404_000, "NotFound", format!("there is nothing at {}", uri.path())))
+    Err(HubError::new(404_000, "GenericNotFound", format!("there is nothing at {}", uri.path())))
 }
 
 fn refuse(broker: &Broker, rule: &str) -> HubError {

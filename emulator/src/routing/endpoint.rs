@@ -4,8 +4,6 @@ use std::fs::OpenOptions;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc::UnboundedReceiver;
-
 use super::options::EndpointOptions;
 use crate::events::{Event, EventBus};
 use crate::identity::Identity;
@@ -15,14 +13,14 @@ use crate::writer::write_lines;
 pub(super) struct Endpoint {
     pub(super) name: String,
     stream: bool,
-    bus: EventBus,
+    bus: Arc<EventBus>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Endpoint {
     /// Opens the file, so that a wrong path is an error at once.
     pub(super) fn open(options: &EndpointOptions) -> Result<Self, String> {
-        let bus = EventBus::default();
+        let bus = Arc::new(EventBus::default());
         let mut writer = None;
         if let Some(path) = &options.file {
             let file = OpenOptions::new().create(true).append(true).open(path);
@@ -33,12 +31,12 @@ impl Endpoint {
     }
 
     pub(super) fn emit(&self, identity: &Identity, make: impl FnOnce() -> Event) {
-        self.bus.emit(Some(identity), make);
+        self.bus.emit_if_heard(Some(identity), make);
     }
 
-    /// What comes from now on; `None` where the endpoint is no stream.
-    pub(super) fn lines(&self) -> Option<UnboundedReceiver<Arc<str>>> {
-        self.stream.then(|| self.bus.lines())
+    /// Where its messages can be read; `None` where the endpoint is no stream.
+    pub(super) fn stream(&self) -> Option<Arc<EventBus>> {
+        self.stream.then(|| self.bus.clone())
     }
 
     /// Ends the streams and waits until the file has everything.

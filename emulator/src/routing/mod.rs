@@ -11,12 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value as Json;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) use message::Message;
 pub use options::{EndpointOptions, MessageSource, RouteOptions, RoutingOptions};
 
-use crate::events::Event;
+use crate::events::{Event, EventBus};
 use crate::identity::Identity;
 use crate::query::Condition;
 use endpoint::Endpoint;
@@ -135,9 +134,9 @@ impl Routing {
         built_in || !any && self.fallback && source == MessageSource::DeviceMessages
     }
 
-    /// What the stream `name` gets from now on; `None` where there is no such stream.
-    pub(crate) fn stream(&self, name: &str) -> Option<UnboundedReceiver<Arc<str>>> {
-        self.endpoints.iter().find(|endpoint| endpoint.name.eq_ignore_ascii_case(name))?.lines()
+    /// Where the messages of the stream `name` can be read; `None` where there is no such stream.
+    pub(crate) fn stream(&self, name: &str) -> Option<Arc<EventBus>> {
+        self.endpoints.iter().find(|endpoint| endpoint.name.eq_ignore_ascii_case(name))?.stream()
     }
 
     /// A number larger than all before it.

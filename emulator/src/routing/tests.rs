@@ -138,11 +138,12 @@ fn sent(
     source: MessageSource,
     properties: &[(&str, Option<&str>)],
 ) -> (usize, usize, bool) {
-    let (mut a, mut b) = (routing.stream("a").unwrap(), routing.stream("B").unwrap());
+    let (mut a, mut b) = (routing.stream("a").unwrap().lines(), routing.stream("B").unwrap().lines());
     let message = message(&JSON_UTF8, properties, b"{}");
     let built_in = routing.dispatch(source, &Identity::device("d"), &message, &|| None);
-    let count =
-        |lines: &mut UnboundedReceiver<Arc<str>>| std::iter::from_fn(|| lines.try_recv().ok()).count();
+    let count = |lines: &mut tokio::sync::mpsc::UnboundedReceiver<Arc<str>>| {
+        std::iter::from_fn(|| lines.try_recv().ok()).count()
+    };
     (count(&mut a), count(&mut b), built_in)
 }
 

@@ -5,11 +5,10 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 use iothub_emulator::Hub;
-use iothub_mqtt::hub::connection_string::ConnectionString;
 use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 use serde_json::Value;
 
-use super::support::{Secure, Tls, secure, unix_now};
+use super::support::{API, Secure, Tls, secure, unix_now};
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -25,6 +24,13 @@ impl Answer {
 
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The name of a refusal, which stands in the header and in the body.
+    pub(crate) fn error(&self) -> &str {
+        let name = self.header("iothub-errorcode").unwrap_or_else(|| panic!("no refusal: {}", self.text()));
+        assert!(self.text().contains(name) || self.text().contains(r#"\"errorCode\":"#), "{}", self.text());
+        name
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -65,12 +71,26 @@ pub(crate) fn read_answer(mut stream: Secure) -> Answer {
     Answer { status, head, body }
 }
 
-/// A token of the policy `iothubowner`.
+/// With a token that allows everything, and an api-version where `line` has no query.
+pub(crate) fn authorized(hub: &Hub, line: &str, headers: &[&str], body: &str) -> Answer {
+    let authorization = format!("Authorization: {}", owner_token(hub));
+    request(hub, &versioned(line), &[&[authorization.as_str()], headers].concat(), body.as_bytes())
+}
+
+pub(crate) fn versioned(line: &str) -> String {
+    if line.contains('?') { line.to_owned() } else { format!("{line}{API}") }
+}
+
+/// A token of the policy `iothubowner` for the whole hub.
 pub(crate) fn owner_token(hub: &Hub) -> String {
-    let service: ConnectionString = hub.service_connection_string().parse().unwrap();
-    let key = SharedAccessKey::from_base64(&service.shared_access_key.unwrap()).unwrap();
-    let policy = service.shared_access_key_name.unwrap();
-    sas::token(&sas::encode_resource(&service.host_name), &key, unix_now() + 60, Some(&policy))
+    policy_token(hub, "iothubowner", "", 60)
+}
+
+/// A token of `policy` for `path` and what is below it, which ends in `life` seconds.
+pub(crate) fn policy_token(hub: &Hub, policy: &str, path: &str, life: i64) -> String {
+    let key = SharedAccessKey::from_base64(&hub.policy_key(policy).unwrap()).unwrap();
+    let resource = sas::encode_resource(&format!("{}{path}", hub.name()));
+    sas::token(&resource, &key, unix_now().saturating_add_signed(life), Some(policy))
 }
 
 /// Server-sent events, from the moment at which this returns.

@@ -1,5 +1,7 @@
 //! The program as a process of its own, and what the system says about it.
 
+#![allow(dead_code)]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! Messages to devices, and to the inputs of modules.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -53,7 +54,8 @@ async fn send_input(
 
 /// Reads a message whose properties are headers; header names reach us in lower case. An empty
 /// value is the empty string; null has no header. `emulator-bag`, which IoT Hub does not have, is
-/// [`CloudMessage::bag`].
+/// [`CloudMessage::bag`]; nor has it `emulator-properties`, application properties as a JSON object,
+/// whose names keep their upper case.
 fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubError> {
     let mut message = CloudMessage::new(body);
     for (name, value) in headers {
@@ -81,6 +83,11 @@ fn cloud_message(headers: &HeaderMap, body: Bytes) -> Result<CloudMessage, HubEr
             "content-type" => message.content_type = Some(text()?),
             "content-encoding" => message.content_encoding = Some(text()?),
             "emulator-bag" => message.bag = Some(text()?),
+            "emulator-properties" => {
+                let pairs: BTreeMap<String, Option<String>> = serde_json::from_str(&text()?)
+                    .map_err(|e| HubError::argument(format!("emulator-properties: {e}")))?;
+                message.properties.extend(pairs);
+            }
             other => {
                 if let Some(property) = other.strip_prefix("iothub-app-") {
                     message.properties.push((property.to_owned(), Some(text()?)));

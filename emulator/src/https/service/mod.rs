@@ -1,14 +1,26 @@
 //! IoT Hub's service API, one file for each kind of resource.
 
+mod absent;
+mod bulk;
+mod digital_twins;
+mod feedback;
+mod identities;
 mod messages;
 mod methods;
+mod query;
+mod registry;
+mod statistics;
 mod twins;
+mod version;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, middleware};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::error::HubError;
@@ -17,7 +29,19 @@ use crate::identity::Identity;
 type Shared = State<Arc<Broker>>;
 
 pub(super) fn router() -> Router<Arc<Broker>> {
-    Router::new().merge(messages::router()).merge(methods::router()).merge(twins::router())
+    Router::new()
+        .merge(absent::router())
+        .merge(bulk::router())
+        .merge(digital_twins::router())
+        .merge(feedback::router())
+        .merge(methods::router())
+        .merge(query::router())
+        .merge(registry::router())
+        .merge(statistics::router())
+        .merge(twins::router())
+        .layer(middleware::from_fn(version::require))
+        // Not IoT Hub's own, and called by hand.
+        .merge(messages::router())
 }
 
 /// The device or module that a path names.
@@ -28,14 +52,47 @@ struct Target {
 }
 
 impl Target {
-    fn identity(self) -> Identity {
-        match self.module {
-            Some(module) => Identity::module(self.device, module),
-            None => Identity::device(self.device),
+    fn identity(&self) -> Identity {
+        match &self.module {
+            Some(module) => Identity::module(self.device.as_str(), module.as_str()),
+            None => Identity::device(self.device.as_str()),
         }
+    }
+
+    /// What a token has to cover.
+    fn path<'a>(&'a self, collection: &'static str) -> Vec<&'a str> {
+        let mut path = vec![collection, &self.device];
+        if let Some(module) = &self.module {
+            path.extend(["modules", module]);
+        }
+        path
     }
 }
 
+/// A document with its etag in the header too.
+struct Etagged(String, Value);
+
+impl Etagged {
+    fn new(etag: &str, document: Value) -> Self {
+        Self(format!("\"{etag}\""), document)
+    }
+}
+
+impl IntoResponse for Etagged {
+    fn into_response(self) -> Response {
+        ([(header::ETAG, self.0)], Json(self.1)).into_response()
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok())
+}
+
+/// Reads an object.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HubError> {
+    // A list would be taken for the fields in their order.
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(HubError::argument("the body must be a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|e| HubError::argument(format!("the body: {e}")))
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::routing::get;
-use axum::{Json, Router};
+
 use serde_json::{Map, Value};
 
-use super::{Shared, Target, parse};
+use super::{Etagged, Shared, Target, if_match, parse};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
@@ -24,9 +25,9 @@ async fn read_twin(
     State(broker): Shared,
     Path(target): Path<Target>,
     headers: HeaderMap,
-) -> Result<Json<Value>, HubError> {
-    authorize(&broker, &headers, Right::ServiceConnect, &["twins", &target.device])?;
-    broker.twin(&target.identity()).map(Json)
+) -> Result<Etagged, HubError> {
+    authorize(&broker, &headers, Right::ServiceConnect, &target.path("twins"))?;
+    broker.twin(&target.identity()).map(answer)
 }
 
 async fn patch_twin(
@@ -34,7 +35,7 @@ async fn patch_twin(
     Path(target): Path<Target>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, HubError> {
+) -> Result<Etagged, HubError> {
     change_twin(&broker, target, &headers, &body, false)
 }
 
@@ -43,7 +44,7 @@ async fn put_twin(
     Path(target): Path<Target>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, HubError> {
+) -> Result<Etagged, HubError> {
     change_twin(&broker, target, &headers, &body, true)
 }
 
@@ -53,9 +54,59 @@ fn change_twin(
     headers: &HeaderMap,
     body: &[u8],
     replace: bool,
-) -> Result<Json<Value>, HubError> {
-    authorize(broker, headers, Right::ServiceConnect, &["twins", &target.device])?;
+) -> Result<Etagged, HubError> {
+    authorize(broker, headers, Right::ServiceConnect, &target.path("twins"))?;
     let change: Map<String, Value> = parse(body)?;
-    let etag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-    broker.update_twin(&target.identity(), &change, replace, etag).map(Json)
+    check_effect(&change)?;
+    broker.update_twin(&target.identity(), &change, replace, if_match(headers)).map(answer)
+}
+
+/// What a GET shows and only the hub writes: it may come back, and changes nothing.
+const SHOWN: [&str; 19] = [
+    "authenticationType",
+    "capabilities",
+    "cloudToDeviceMessageCount",
+    "configurations",
+    "connectionState",
+    "connectionStateUpdatedTime",
+    "deviceEtag",
+    "deviceId",
+    "deviceScope",
+    "etag",
+    "lastActivityTime",
+    "modelId",
+    "moduleId",
+    "parentScopes",
+    "status",
+    "statusReason",
+    "statusUpdateTime",
+    "version",
+    "x509Thumbprint",
+];
+
+/// Refuses what looks like a change and is none, such as `desired` outside of `properties`.
+fn check_effect(change: &Map<String, Value>) -> Result<(), HubError> {
+    let properties = change.get("properties").and_then(Value::as_object);
+    let unknown = change
+        .keys()
+        .find(|name| !["properties", "tags"].contains(&name.as_str()) && !SHOWN.contains(&name.as_str()))
+        .or_else(|| {
+            let mut names = properties?.keys();
+            names.find(|name| !["desired", "reported"].contains(&name.as_str()))
+        });
+    if let Some(name) = unknown {
+        let rule = "a twin has tags, properties.desired and what the hub writes";
+        return Err(HubError::argument(format!("{name} is no part of a twin: {rule}")));
+    }
+    let changes = change.contains_key("tags") || properties.is_some_and(|p| p.contains_key("desired"));
+    if !changes && !change.is_empty() {
+        let rule = "only tags and properties.desired can be changed, and neither is there";
+        return Err(HubError::argument(rule));
+    }
+    Ok(())
+}
+
+fn answer(twin: Value) -> Etagged {
+    let etag = twin["etag"].as_str().unwrap_or_default().to_owned();
+    Etagged::new(&etag, twin)
 }
