@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::{self, CLOCK_SKEW, SasToken, SharedAccessKey};
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::chain::{Roots, Shown};
+use crate::error::HubError;
 use crate::identity::Identity;
 use crate::settings::{ScopeCase, ScopeEncoding, Settings};
 
@@ -44,6 +48,14 @@ pub(crate) struct NamedKey {
 impl NamedKey {
     pub(crate) fn new(base64: &str) -> iothub_mqtt::Result<Self> {
         Ok(Self { base64: base64.to_owned(), key: SharedAccessKey::from_base64(base64)? })
+    }
+
+    /// A key that nobody has had before.
+    pub(crate) fn random() -> Result<Self, HubError> {
+        let failed = || HubError::new(500_001, "ServerError", "no key could be made");
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| failed())?;
+        Self::new(&STANDARD.encode(bytes)).map_err(|_| failed())
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use crate::dps::DpsOptions;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
@@ -33,6 +34,7 @@ struct Config {
     module_routes: Vec<Spanned<ModuleRoute>>,
     #[serde(default)]
     faults: Vec<Spanned<TimedFault>>,
+    dps: Option<DpsOptions>,
 }
 
 #[derive(Deserialize)]
@@ -93,10 +95,17 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     if let Some(certs) = config.certs {
         options.certs = Some(file.resolve(certs));
     }
-    options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| match pem {
+    let resolve_pem = |pem| match pem {
         Pem::File(path) => Pem::File(file.resolve(path)),
         text @ Pem::Text(_) => text,
-    }));
+    };
+    options.x509_roots.extend(config.x509_roots.into_iter().map(resolve_pem));
+    if let Some(mut dps) = config.dps {
+        for group in &mut dps.groups {
+            group.roots = std::mem::take(&mut group.roots).into_iter().map(resolve_pem).collect();
+        }
+        options.dps = dps;
+    }
     let mut known = BTreeSet::new();
     for device in config.devices {
         identities(&file, device, None, &mut known, &mut options.identities)?;

@@ -53,6 +53,13 @@ fn every_option_is_read() {
         to = "d/m/in"
         [[faults]]
         name = "drop"
+        [dps]
+        id-scope = "0ne1"
+        [[dps.enrollments]]
+        registration = "r"
+        [[dps.groups]]
+        name = "g"
+        roots = ["makers.pem"]
         "#,
     )
     .unwrap();
@@ -63,6 +70,8 @@ fn every_option_is_read() {
     assert_eq!(options.x509_roots, [Pem::File(path("root.pem")), Pem::File("/etc/root.pem".into())]);
     assert_eq!(options.routes, [("d/m/out".to_owned(), "d/m/in".to_owned())]);
     assert_eq!(options.faults.len(), 1);
+    assert_eq!((options.dps.id_scope.as_deref(), options.dps.enrollments.len()), (Some("0ne1"), 1));
+    assert_eq!(options.dps.groups[0].roots, [Pem::File(path("makers.pem"))]);
 
     let ids: Vec<_> = options.identities.iter().map(|given| given.identity.to_string()).collect();
     assert_eq!(ids, ["d", "d/m", "x", "c"]);

@@ -11,6 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::files::Blob;
 use crate::history::{Batch, History, Line};
 use crate::identity::Identity;
 use crate::time::now_text;
@@ -84,6 +85,15 @@ pub(crate) enum Event {
         request: Value,
         response: Value,
     },
+    /// The end of a file's upload, as the device tells it.
+    File {
+        state: &'static str,
+        correlation_id: String,
+        blob: String,
+        file: Option<Blob>,
+        status_code: Option<i64>,
+        status_description: Option<String>,
+    },
     Subscribed {
         filters: Vec<(String, u8)>,
     },
@@ -121,6 +131,7 @@ impl Serialize for Stamped<'_> {
             Event::Queue { input: Some(_), .. } => "input",
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
             Event::Method { .. } => "method",
+            Event::File { .. } => "file",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
         };
@@ -191,6 +202,15 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("status", status)?;
                 map.serialize_entry("request", request)?;
                 map.serialize_entry("response", response)?;
+            }
+            Event::File { state, correlation_id, blob, file, status_code, status_description } => {
+                map.serialize_entry("state", state)?;
+                map.serialize_entry("correlation_id", correlation_id)?;
+                map.serialize_entry("blob", blob)?;
+                map.serialize_entry("path", &file.as_ref().map(|file| &file.path))?;
+                map.serialize_entry("size", &file.as_ref().map(|file| file.size))?;
+                map.serialize_entry("status_code", status_code)?;
+                map.serialize_entry("status_description", status_description)?;
             }
             Event::Subscribed { filters } => {
                 map.serialize_entry("filters", &InOrder(filters))?;

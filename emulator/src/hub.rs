@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::auth::Authority;
+use crate::auth::{Authority, Credential, NamedKey};
 use crate::broker::{Broker, Parts};
 use crate::c2d::CloudMessage;
 use crate::certs;
@@ -17,8 +17,10 @@ use crate::chain::Roots;
 use crate::error::{HubError, StartError};
 use crate::events::EventBus;
 use crate::faults::Fault;
+use crate::files::Files;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::registry::Record;
 use crate::routing::Routing;
 use crate::scenario;
 use crate::scratch::ScratchDir;
@@ -97,9 +99,11 @@ impl Hub {
         let registry = setup::registry(&options, &store)?;
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
+        let files = Files::new(&options.files).map_err(StartError::new)?;
         let dps = setup::dps(&options, &store)?;
         let settings = options.settings;
-        let broker = Arc::new(Broker::new(Parts { authority, registry, routes, routing, dps, settings }));
+        let broker =
+            Arc::new(Broker::new(Parts { authority, registry, routes, routing, files, dps, settings }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;
@@ -108,6 +112,7 @@ impl Hub {
             listener.local_addr().map_err(|e| StartError::new(format!("a bound address: {e}")))
         };
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
+        broker.files.set_host(&options.name, https.port());
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
@@ -227,10 +232,50 @@ impl Hub {
     /// always. Properties `$.cdid` and `$.cmid` may name a sender.
     ///
     /// # Errors
-    /// 404001 for an unknown module, 400 for a name that is no input's, 403004 for a full queue,
+    /// 404010 for an unknown module, 400 for a name that is no input's, 403004 for a full queue,
     /// 413001 for a body above 256 KiB.
     pub fn send_input(&self, id: &str, input: &str, message: CloudMessage) -> Result<String, HubError> {
         self.broker.send_input(&Identity::parse(id), input, message)
+    }
+
+    /// Registers `device` or `device/module` with new keys; its connection string.
+    ///
+    /// # Errors
+    /// 409001 or 409301 where it is registered, 404001 for a module of an unknown device, 413003
+    /// for its 51st module, 400 for an invalid id.
+    pub fn create(&self, id: &str) -> Result<String, HubError> {
+        let identity = Identity::parse(id);
+        let keys = Credential::Keys(Box::new([NamedKey::random()?, NamedKey::random()?]));
+        self.broker.create(&identity, Record::new(keys))?;
+        self.connection_string(id).ok_or_else(|| HubError::not_found(&identity))
+    }
+
+    /// Enables or disables `device` or `device/module`. Disabling closes its connection, and those
+    /// of a device's modules.
+    ///
+    /// # Errors
+    /// 404001 or 404010 where it is not registered.
+    pub fn set_enabled(&self, id: &str, enabled: bool) -> Result<(), HubError> {
+        self.broker.change(&Identity::parse(id), None, |record| {
+            record.enabled = enabled;
+            Ok(())
+        })
+    }
+
+    /// Deletes `device` or `device/module`, a device with its modules, and closes its connection.
+    ///
+    /// # Errors
+    /// 404001 or 404010 where it is not registered.
+    pub fn delete(&self, id: &str) -> Result<(), HubError> {
+        self.broker.delete(&Identity::parse(id), None)
+    }
+
+    /// Takes every cloud-to-device message out of a device's queue; how many there were.
+    ///
+    /// # Errors
+    /// 404001 for an unknown device.
+    pub fn purge(&self, device: &str) -> Result<usize, HubError> {
+        self.broker.purge(device)
     }
 
     /// Arms a fault; how many live connections it has reached at once.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::dps::DpsOptions;
+use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
 use crate::scenario::TimedFault;
@@ -132,6 +133,8 @@ pub struct Options {
     pub routes: Vec<(String, String)>,
     /// Which messages go where; all of them to the hub's own events by default.
     pub routing: RoutingOptions,
+    /// How devices upload files.
+    pub files: FileOptions,
     /// How the hub behaves where IoT Hub's own way is open, and times that a test may not want to wait for.
     pub settings: Settings,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
@@ -153,6 +156,7 @@ impl Default for Options {
             name: "localhost".to_owned(),
             routes: Vec::new(),
             routing: RoutingOptions::default(),
+            files: FileOptions::default(),
             settings: Settings::default(),
             x509_roots: Vec::new(),
             dps: DpsOptions::default(),

@@ -52,7 +52,7 @@ pub(crate) fn generated_key(secret: &[u8], label: &str) -> Result<NamedKey, Star
 }
 
 /// Names in which a device calls the provisioning service; the digits come from the secret.
-pub(crate) fn id_scope(store: &Store) -> String {
+fn id_scope(store: &Store) -> String {
     let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &store.secret);
     let digits = ring::hmac::sign(&secret, b"id scope");
     digits.as_ref().iter().take(8).fold("0ne".to_owned(), |scope, byte| format!("{scope}{}", byte % 10))

@@ -102,12 +102,15 @@ fn an_expired_message_is_not_delivered() {
 #[test]
 fn modules_have_no_messages_from_the_cloud() {
     let (hub, _events) = hub();
-    assert_eq!(hub.send_c2d("d/m", CloudMessage::new("x")).unwrap_err().code, 404_001);
-    for filter in [DEVICEBOUND, "devices/d/modules/m/messages/devicebound/#"] {
-        let mut module = Client::connect(&hub, "d/m");
-        module.send_subscribe(1, &[(filter, QoS::AtLeastOnce)]);
-        module.expect_close();
-    }
+    assert_eq!(hub.send_c2d("d/m", CloudMessage::new("x")).unwrap_err().status, 404);
+    let mut module = Client::connect(&hub, "d/m");
+    module.send_subscribe(1, &[(DEVICEBOUND, QoS::AtLeastOnce)]);
+    module.expect_close();
+    // The SDK for Java subscribes to one of its own at every connect; nothing ever comes on it.
+    let mut module = Client::connect(&hub, "d/m");
+    module.subscribe("devices/d/modules/m/messages/devicebound/#", QoS::AtLeastOnce);
+    hub.send_c2d("d", CloudMessage::new("x")).unwrap();
+    nothing_comes(&mut module);
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn what_goes_wrong_is_named() {
         (&["twin", "d", "set-tags", "{"], "the patch: is not JSON"),
         (&["twin", "d", "set-desired"], "need a JSON object"),
         (&["twin", "d", "get", "{}"], "get takes no JSON"),
-        (&["method", "d", "m"], "DeviceNotOnline"),
+        (&["method", "d", "m"], "404 Not Found: ErrorCode:DeviceNotOnline;d is not connected"),
         (&["fault", "explode"], "there is no fault 'explode'"),
         (&["send", "d", "x", "--property", "k"], "--property k: must be NAME=VALUE"),
         (&["twin", "d", "--https-port", &nobody], "nobody listens on 127.0.0.1 port"),

@@ -125,7 +125,7 @@ fn a_test_may_send_to_an_input() {
     assert_eq!(publish.topic, "devices/d/modules/n/inputs/in put/k&%24.cmid=sender&%24.mid=7&%24.ct=a%2Fb");
     assert_eq!(publish.payload.len(), 262_144);
     for (id, input, size, code) in [
-        ("d/nobody", "in", 1, 404_001),
+        ("d/nobody", "in", 1, 404_010),
         ("d", "in", 1, 400_004),
         ("d/n", "a/b", 1, 400_004),
         ("d/n", "", 1, 400_004),

@@ -166,6 +166,31 @@ fn changes_of_twins_and_connections_can_be_routed() {
 }
 
 #[test]
+fn the_lives_of_devices_can_be_routed() {
+    let routes = vec![route(MessageSource::DeviceLifecycleEvents, "NOT starts_with(deviceId, 'x')", "lives")];
+    let (hub, _events) = start(options(vec![stream("lives")], routes));
+    let mut lives = EventStream::open(&hub, "/emulator/endpoints/lives");
+    let authorization = format!("Authorization: {}", https::owner_token(&hub));
+    for id in ["x1", "n1"] {
+        let body = json!({ "deviceId": id }).to_string();
+        let answer = request(&hub, &format!("PUT /devices/{id}{API}"), &[&authorization], body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let headers = [authorization.as_str(), "If-Match: *"];
+    assert_eq!(request(&hub, &format!("DELETE /devices/n1{API}"), &headers, b"").status, 204);
+    for operation in ["createDeviceIdentity", "deleteDeviceIdentity"] {
+        let event = lives.next();
+        assert_eq!((&event["device"], &event["properties"]["opType"]), (&json!("n1"), &json!(operation)));
+        assert_eq!(event["properties"]["iothub-message-schema"], "deviceLifecycleNotification");
+        let body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (&body["deviceId"], &body["properties"]["desired"]["$version"]),
+            (&json!("n1"), &json!(1))
+        );
+    }
+}
+
+#[test]
 fn an_endpoint_that_is_no_stream_cannot_be_read() {
     let file = Lines::new();
     let quiet = EndpointOptions { name: "quiet".to_owned(), file: Some(file.0.clone()), stream: false };

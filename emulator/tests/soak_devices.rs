@@ -1,7 +1,7 @@
 //! Many devices at once against the program, and what each costs it in memory and time.
 //!
 //! 200 devices for the impatient; with IOTHUB_SOAK 10,000, each with a message every ten seconds for
-//! a minute. IOTHUB_DEVICES is another number of them.
+//! a minute. IOTHUB_DEVICES, IOTHUB_MESSAGES of each and IOTHUB_PERIOD_MS between them make another load.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -42,12 +42,15 @@ struct Load {
 
 impl Load {
     fn wanted() -> Self {
-        let given = std::env::var("IOTHUB_DEVICES").ok().map(|text| text.parse().unwrap());
-        match std::env::var_os("IOTHUB_SOAK") {
-            Some(_) => {
-                Self { devices: given.unwrap_or(10_000), messages: 6, period: Duration::from_secs(10) }
-            }
-            None => Self { devices: given.unwrap_or(200), messages: 5, period: Duration::from_millis(200) },
+        let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().unwrap());
+        let (devices, messages, period) = match std::env::var_os("IOTHUB_SOAK") {
+            Some(_) => (10_000, 6, 10_000),
+            None => (200, 5, 200),
+        };
+        Self {
+            devices: given("IOTHUB_DEVICES").unwrap_or(devices),
+            messages: given("IOTHUB_MESSAGES").unwrap_or(messages),
+            period: Duration::from_millis(given("IOTHUB_PERIOD_MS").unwrap_or(period) as u64),
         }
     }
 

@@ -7,9 +7,8 @@ because the local hub has no AMQP.
 from __future__ import annotations
 
 import base64
-import os
-
 import json
+import os
 
 import pytest
 from msrest.exceptions import HttpOperationError

@@ -10,7 +10,7 @@ from azure.iot.device import X509, exceptions
 
 import certificates
 from client import Client, Clients
-from iothub_mqtt.testing import Hub, StartHub
+from iothub_mqtt.testing import Hub, StartHub, thumbprint
 
 KIND = "ProvisioningDeviceClient"
 
@@ -87,33 +87,61 @@ def test_registering_again_is_the_same_device(hub: Hub, clients: Clients) -> Non
 
 def test_a_wrong_key(hub: Hub, clients: Clients) -> None:
     assert hub.dps is not None
-    with pytest.raises(exceptions.CredentialError):
+    with pytest.raises(exceptions.ClientError) as caught:
         by_key(hub, clients, "gauge-1", hub.dps.key("gauge-1", group="gauges")).do("register")
+    assert isinstance(caught.value.__cause__, exceptions.ServiceError)
+    assert "401" in str(caught.value.__cause__)
 
 
-def test_a_certificate(start: StartHub, clients: Clients, tmp_path: Path) -> None:
-    root = certificates.authority(tmp_path, "root")
-    issued = certificates.device(tmp_path, "gauge-9", root)
-    hub = start(dps_scope="0ne00000001", x509_roots=[root.certificate_file])
-    x509 = X509(str(issued.certificate_file), str(issued.key_file))
-    client = clients.make(
+def test_nobody_enrolled_it(hub: Hub, clients: Clients) -> None:
+    assert hub.dps is not None
+    with pytest.raises(exceptions.ClientError):
+        by_key(hub, clients, "stranger", hub.dps.key("gauge-1")).do("register")
+
+
+def by_certificate(hub: Hub, clients: Clients, registration: str, x509: X509) -> Client:
+    assert hub.dps is not None
+    return clients.make(
         KIND,
         "create_from_x509_certificate",
         hub.name,
-        "gauge-9",
-        "0ne00000001",
+        registration,
+        hub.dps.id_scope,
         x509,
         server_verification_cert=hub.ca_pem,
     )
-    state = client.do("register").registration_state
-    assert (state.device_id, state.assigned_hub) == ("gauge-9", hub.name)
-    device = clients.make(
-        "IoTHubDeviceClient",
-        "create_from_x509_certificate",
-        x509,
-        state.assigned_hub,
-        state.device_id,
-        server_verification_cert=hub.ca_pem,
+
+
+def test_certificates(start: StartHub, clients: Clients, tmp_path: Path) -> None:
+    """One by its thumbprint, another by the authority of its group."""
+    root = certificates.authority(tmp_path, "root")
+    issued = {
+        "gauge-1": certificates.device(tmp_path, "gauge-1"),
+        "gauge-9": certificates.device(tmp_path, "gauge-9", root),
+    }
+    config = tmp_path / "hub.toml"
+    config.write_text(
+        f"""
+        [[dps.enrollments]]
+        registration = "gauge-1"
+        thumbprint = "{thumbprint(issued["gauge-1"].certificate_file)}"
+        [[dps.groups]]
+        name = "gauges"
+        roots = ["{root.certificate_file.name}"]
+        """
     )
-    device.do("send_message", "provisioned")
-    hub.events.wait(event="telemetry", device="gauge-9")
+    hub = start(config=config)
+    for registration, files in issued.items():
+        x509 = X509(str(files.certificate_file), str(files.key_file))
+        state = by_certificate(hub, clients, registration, x509).do("register").registration_state
+        assert (state.device_id, state.assigned_hub) == (registration, hub.name)
+        device = clients.make(
+            "IoTHubDeviceClient",
+            "create_from_x509_certificate",
+            x509,
+            state.assigned_hub,
+            state.device_id,
+            server_verification_cert=hub.ca_pem,
+        )
+        device.do("send_message", "provisioned")
+        hub.events.wait(event="telemetry", device=registration)

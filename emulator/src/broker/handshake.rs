@@ -158,18 +158,24 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Arc<Broker>,
 ) -> bool {
     let username = connect.login.as_ref().map_or("", |login| &login.username);
-    let identity = match names::parse_username(username, |host| broker.authority.is_host(host)) {
-        Some(Ok(username)) => Identity::device(username.registration.as_str()),
-        Some(Err(_)) => return true,
-        None => match rules::parse_username(username, broker.settings.api_version) {
-            Ok(username) => username.identity,
-            Err(_) => return true,
-        },
-    };
+    let (identity, registration) =
+        match names::parse_username(username, |host| broker.authority.is_host(host)) {
+            Some(Ok(username)) => {
+                let registration = username.registration.to_string();
+                (Identity::device(registration.as_str()), Some(registration))
+            }
+            Some(Err(_)) => return true,
+            None => match rules::parse_username(username, broker.settings.api_version) {
+                Ok(username) => (username.identity, None),
+                Err(_) => return true,
+            },
+        };
     let Some(fault) = broker.take_fault(FaultKind::Mute, &identity) else {
         return true;
     };
-    broker.refused(Some(&identity), Cause::new("fault", "not answered on demand"), None);
+    let whom = registration.is_none().then(|| identity.clone());
+    let silent = Refusal::silent(Cause::new("fault", "not answered on demand"));
+    Refusal { identity: whom, registration, ..silent }.tell(broker);
     let closed = async {
         // What the client sends ahead is kept for afterwards, and not more than this.
         while stream.input.len() < KEPT_AHEAD {

@@ -9,6 +9,7 @@ use crate::auth::{Authority, Credential, Granted};
 use crate::broker::Parts;
 use crate::broker::links::{Arrival, Attached};
 use crate::dps::{Dps, DpsOptions};
+use crate::files::{FileOptions, Files};
 use crate::registry::Registry;
 use crate::routing::{Routing, RoutingOptions};
 use crate::settings::Settings;
@@ -28,6 +29,7 @@ fn hub() -> (Broker, Receiver<Value>, Identity, Attached, Identity, Attached) {
         registry: Registry::default(),
         routes: Vec::new(),
         routing: Routing::new(&RoutingOptions::default()).unwrap(),
+        files: Files::new(&FileOptions::default()).unwrap(),
         dps: Dps::new(&DpsOptions::default(), "0ne".to_owned(), "hub", no_keys).unwrap(),
         settings,
     });

@@ -37,6 +37,7 @@ use crate::dps::Dps;
 use crate::events::EventBus;
 use crate::faults::Waiting;
 use crate::feedback::Feedback;
+use crate::files::Files;
 use crate::module_routes::Route;
 use crate::registry::Registry;
 use crate::routing::Routing;
@@ -47,6 +48,7 @@ pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: Arc<EventBus>,
     pub(crate) settings: Settings,
+    pub(crate) files: Files,
     pub(crate) routing: Routing,
     pub(crate) dps: Dps,
     routes: Vec<Route>,
@@ -63,6 +65,7 @@ pub(crate) struct Parts {
     /// Between the modules of a device.
     pub(crate) routes: Vec<Route>,
     pub(crate) routing: Routing,
+    pub(crate) files: Files,
     pub(crate) dps: Dps,
     pub(crate) settings: Settings,
 }
@@ -75,11 +78,12 @@ pub(crate) struct State {
 
 impl Broker {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { authority, registry, routes, routing, dps, settings } = parts;
+        let Parts { authority, registry, routes, routing, files, dps, settings } = parts;
         Self {
             authority,
             events: Arc::default(),
             settings,
+            files,
             routing,
             dps,
             routes,

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use crate::auth::Credential;
-use crate::dps::InitialTwin;
+use crate::dps::{Reprovision, Terms};
 use crate::error::HubError;
 use crate::identity::Identity;
 use crate::registry::Record;
@@ -10,19 +10,22 @@ use crate::time::now_text;
 use crate::twins::Twin;
 
 impl Broker {
-    /// Registers `device` with `twin`, or gives it `credential` where it is there already and keeps
-    /// the rest, or with `reset` starts it anew. Whether it was there.
+    /// Registers `device` as `terms` have it, or changes it where it is there already and keeps the
+    /// rest, or starts it anew where they say so. Whether it was there.
     pub(crate) fn provision(
         &self,
         device: &Identity,
         credential: &Credential,
-        twin: &InitialTwin,
-        reset: bool,
+        terms: &Terms,
     ) -> Result<bool, HubError> {
         let existed = self.state().registry.get(device).is_some();
-        if existed && !reset {
+        let assign = |record: &mut Record| {
+            record.credential = credential.clone();
+            record.edge = terms.edge;
+        };
+        if existed && terms.reprovision != Reprovision::Reset {
             self.change(device, None, |record| {
-                record.credential = credential.clone();
+                assign(record);
                 Ok(())
             })?;
             return Ok(true);
@@ -30,8 +33,10 @@ impl Broker {
         if existed {
             self.delete(device, None)?;
         }
-        let twin = Twin::initial(&twin.tags, &twin.desired, &now_text()).map_err(HubError::argument)?;
-        self.create_with(device, Record::new(credential.clone()), twin)?;
+        let twin = Twin::initial(&terms.tags, &terms.desired, &now_text()).map_err(HubError::argument)?;
+        let mut record = Record::new(credential.clone());
+        assign(&mut record);
+        self.create_with(device, record, twin)?;
         Ok(existed)
     }
 }

@@ -2,7 +2,8 @@
 
 pub(super) const MORE: &str = "\
 The HTTPS port serves, to devices,
-  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt
+  GET /$iothub/websocket          MQTT over WebSocket, subprotocol mqtt; to the provisioning
+                                  service too
 to back-ends with a token of the service connection string
   POST /devices/ID/messages/devicebound
                                   a cloud-to-device message: the body as it is; the headers
@@ -14,6 +15,8 @@ to back-ends with a token of the service connection string
                                   the same to an input of a module, as another module's output
   GET, PATCH, PUT /twins/ID       the twin; /twins/DEV/modules/MOD of a module
   POST /twins/ID/methods          a direct method; /twins/DEV/modules/MOD/methods of a module
+  GET, PUT, DELETE /devices/ID    the identity; /devices/DEV/modules/MOD of a module
+  and lists, bulk operations, queries, statistics, purge and feedback as IoT Hub has them
 and to everybody who reaches the port, but not to other web sites
   GET /                           a page to watch the hub and to try things out
   GET /emulator/events            what --events writes, as server-sent events; goes on after
@@ -25,7 +28,8 @@ and to everybody who reaches the port, but not to other web sites
   GET, DELETE /emulator/faults    the faults that there are and that wait; forgets those
   POST /emulator/faults           {\"fault\":NAME,\"device\":ID,\"count\":N,\"for_ms\":T,
                                   \"after_messages\":K,\"code\":C} as application/json; all but
-                                  the name may be left out; ID may be DEV/MOD or *
+                                  the name may be left out; ID may be DEV/MOD,
+                                  a registration or *
 
 Faults
   drop, expire, take_over         the connection is closed; drop with after_messages at the

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::http::response::Parts;
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use iothub_mqtt::hub::connection_string::ConnectionString;
 use iothub_mqtt::hub::percent;
@@ -121,7 +122,7 @@ impl Service {
         let body = body.collect().await.map_err(http)?.to_bytes();
         match head.status.is_success() {
             true => Ok(Answer { headers: head.headers, body }),
-            false => Err(refusal(head.status, &body)),
+            false => Err(refusal(&head, &body)),
         }
     }
 
@@ -143,13 +144,21 @@ impl Service {
 }
 
 /// What the hub said, without the JSON around it.
-fn refusal(status: StatusCode, body: &[u8]) -> String {
+fn refusal(head: &Parts, body: &[u8]) -> String {
     let message = serde_json::from_slice::<Value>(body).ok().and_then(|json| {
         let text = json.get("Message")?.as_str()?;
-        Some(text.to_owned())
+        // The failure of a method's callee is JSON within JSON.
+        let inner = serde_json::from_str::<Value>(text).ok();
+        Some(match inner.as_ref().and_then(|inner| inner.get("message")?.as_str()) {
+            Some(text) => {
+                let name = head.headers.get("iothub-errorcode").and_then(|name| name.to_str().ok());
+                format!("ErrorCode:{};{text}", name.unwrap_or_default())
+            }
+            None => text.to_owned(),
+        })
     });
     let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    format!("the hub answered {status}: {text}")
+    format!("the hub answered {}: {text}", head.status)
 }
 
 /// The end of a path that names a device or module, encoded: `DEV` or `DEV/modules/MOD`.

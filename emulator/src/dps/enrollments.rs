@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::SasToken;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::names::RegistrationId;
-use super::options::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
+use super::options::{DpsOptions, EnrollmentOptions, GroupOptions, Reprovision};
 use crate::auth::{Credential, NamedKey, check_expiry};
 use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
@@ -19,8 +19,10 @@ use crate::twins::Twin;
 /// What an enrollment makes of those whom it lets in.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    pub(crate) twin: InitialTwin,
+    pub(crate) tags: Map<String, Value>,
+    pub(crate) desired: Map<String, Value>,
     pub(crate) payload: Option<Value>,
+    pub(crate) edge: bool,
     pub(crate) reprovision: Reprovision,
     pub(crate) disabled: bool,
     pub(crate) allocation_error: Option<u32>,
@@ -166,8 +168,10 @@ impl Enrollments {
 macro_rules! terms {
     ($given:expr) => {
         Terms {
-            twin: $given.twin.clone(),
+            tags: $given.tags.clone(),
+            desired: $given.desired.clone(),
             payload: $given.payload.clone(),
+            edge: $given.edge,
             reprovision: $given.reprovision,
             disabled: $given.disabled,
             allocation_error: $given.allocation_error,
@@ -303,7 +307,7 @@ impl Terms {
         if self.allocation_error.is_some_and(|code| !(400_207..=400_209).contains(&code)) {
             return Err("allocation-error must be 400207, 400208 or 400209".into());
         }
-        Twin::initial(&self.twin.tags, &self.twin.desired, "").map_err(|why| format!("twin: {why}"))?;
+        Twin::initial(&self.tags, &self.desired, "").map_err(|why| format!("twin: {why}"))?;
         Ok(self)
     }
 }

@@ -171,8 +171,7 @@ fn certificates_count_by_thumbprint_or_by_authority() {
 fn contradictions_are_refused_at_the_start() {
     let one = || EnrollmentOptions::new("one");
     let short = STANDARD.encode("too short");
-    let bad_twin =
-        InitialTwin { desired: json!({"a.b": 1}).as_object().unwrap().clone(), ..InitialTwin::default() };
+    let dotted = json!({"a.b": 1}).as_object().unwrap().clone();
     for (given, part) in [
         (vec![one(), EnrollmentOptions::new("ONE")], "twice"),
         (vec![EnrollmentOptions::new("one.")], "ends in"),
@@ -189,7 +188,7 @@ fn contradictions_are_refused_at_the_start() {
         ),
         (vec![EnrollmentOptions { device_id: Some("a b".into()), ..one() }], "device id"),
         (vec![EnrollmentOptions { allocation_error: Some(400), ..one() }], "allocation-error"),
-        (vec![EnrollmentOptions { twin: bad_twin, ..one() }], "twin: "),
+        (vec![EnrollmentOptions { desired: dotted, ..one() }], "twin: "),
     ] {
         let error = enrollments(given, vec![]).unwrap_err();
         assert!(error.contains(part) && !error.contains(&short), "{error}");
@@ -214,7 +213,7 @@ fn options_are_read_with_dashes_and_misspelt_ones_refused() {
     let options = read(
         r#"{"id-scope": "0neA", "retry-after": 1,
             "enrollments": [{"registration": "r", "device-id": "d", "payload": {"a": 1}, "reprovision": "reset",
-                             "twin": {"tags": {"t": 1}, "desired": {"x": true}}}],
+                             "tags": {"t": 1}, "desired": {"x": true}, "edge": true}],
             "groups": [{"name": "g", "roots": ["ca.pem", "-----BEGIN CERTIFICATE-----"], "disabled": true,
                         "allocation-error": 400207, "assigning-polls": 2}]}"#,
     )
@@ -222,7 +221,7 @@ fn options_are_read_with_dashes_and_misspelt_ones_refused() {
     assert_eq!((options.id_scope.as_deref(), options.retry_after), (Some("0neA"), 1));
     let one = &options.enrollments[0];
     assert_eq!((one.device_id.as_deref(), one.reprovision), (Some("d"), Reprovision::Reset));
-    assert_eq!((&one.twin.tags["t"], &one.twin.desired["x"]), (&json!(1), &json!(true)));
+    assert_eq!((&one.tags["t"], &one.desired["x"]), (&json!(1), &json!(true)));
     let group = &options.groups[0];
     assert!(matches!(&group.roots[..], [Pem::File(_), Pem::Text(_)]) && group.disabled);
     assert_eq!((group.allocation_error, group.assigning_polls), (Some(400_207), 2));
@@ -230,4 +229,21 @@ fn options_are_read_with_dashes_and_misspelt_ones_refused() {
     assert!(
         !format!("{:?}", EnrollmentOptions { key: Some("secret".into()), ..one.clone() }).contains("secret")
     );
+}
+
+#[test]
+fn what_the_readme_shows_is_read() {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        dps: DpsOptions,
+    }
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n[dps]").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+    let File { dps } = toml::from_str(&format!("[dps]{shown}")).unwrap();
+    let (one, group) = (&dps.enrollments[0], &dps.groups[0]);
+    assert_eq!((dps.id_scope.as_deref(), dps.retry_after, dps.poll_limit), (Some("0ne00000001"), 3, 5));
+    assert_eq!((one.payload.as_ref(), &one.tags["floor"]), (Some(&json!({"site": 7})), &json!(-1)));
+    assert_eq!((group.reprovision, group.assigning_polls), (Reprovision::Migrate, 2));
 }

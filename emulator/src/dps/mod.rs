@@ -13,6 +13,7 @@ mod request;
 mod service;
 mod summary;
 
-pub use options::{DpsOptions, EnrollmentOptions, GroupOptions, InitialTwin, Reprovision};
+pub(crate) use enrollments::Terms;
+pub use options::{DpsOptions, EnrollmentOptions, GroupOptions, Reprovision};
 pub(crate) use service::Dps;
 pub(crate) use summary::Summary;

@@ -45,8 +45,10 @@ pub struct EnrollmentOptions {
     pub secondary_thumbprint: Option<String>,
     /// The device's id at the hub; the registration id where it is absent.
     pub device_id: Option<String>,
-    /// As those of [`GroupOptions`].
-    pub twin: InitialTwin,
+    /// As those of [`GroupOptions`], and all that follow.
+    pub tags: Map<String, Value>,
+    pub desired: Map<String, Value>,
+    pub edge: bool,
     pub payload: Option<Value>,
     pub reprovision: Reprovision,
     pub disabled: bool,
@@ -79,8 +81,12 @@ pub struct GroupOptions {
     pub secondary_key: Option<String>,
     /// Certificate authorities; the common name of a device's certificate is its registration id.
     pub roots: Vec<Pem>,
-    /// What a device's twin is created with.
-    pub twin: InitialTwin,
+    /// The tags that a device's twin is created with.
+    pub tags: Map<String, Value>,
+    /// The desired properties that it is created with.
+    pub desired: Map<String, Value>,
+    /// Devices are those of IoT Edge: `capabilities.iotEdge`.
+    pub edge: bool,
     /// The `payload` of the answer; that of the device's request where it is absent.
     pub payload: Option<Value>,
     /// What becomes of a device that registers again.
@@ -104,15 +110,6 @@ impl fmt::Debug for GroupOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupOptions").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// What a twin starts with.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct InitialTwin {
-    pub tags: Map<String, Value>,
-    /// The desired properties.
-    pub desired: Map<String, Value>,
 }
 
 /// What becomes of a device at the hub that registers again.

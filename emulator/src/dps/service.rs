@@ -222,7 +222,7 @@ impl Dps {
         // Ids that differ in case alone are one device, under the name that came first.
         let device_id = earlier.filter(|_| attested.group.is_some()).unwrap_or(attested.device_id);
         let device = Identity::device(device_id);
-        let existed = broker.provision(&device, &attested.credential, &terms.twin, reset).map_err(
+        let existed = broker.provision(&device, &attested.credential, terms).map_err(
             |HubError { code, message, .. }| Refused::new(code, "The hub refused the device.", message),
         )?;
         let substatus = match existed {

@@ -1,8 +1,10 @@
 //! The HTTPS port: what a back-end uses, what tests and people use, and MQTT over WebSocket.
 
+mod blobs;
 mod edge;
 mod emulator;
 mod endpoints;
+mod files;
 mod guard;
 mod page;
 mod patience;
@@ -33,6 +35,8 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
     Router::new()
         .merge(service::router())
         .merge(own_site(broker.clone()))
+        .merge(files::router())
+        .merge(blobs::router())
         .route(websocket::PATH, get(websocket::upgrade))
         .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)

@@ -10,6 +10,9 @@ use crate::broker::Broker;
 use crate::error::HubError;
 use crate::time::{now_text, unix_now};
 
+/// The header with a refusal's name.
+pub(super) const ERROR_CODE: &str = "iothub-errorcode";
+
 impl IntoResponse for HubError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -18,7 +21,7 @@ impl IntoResponse for HubError {
             "Message": format!("ErrorCode:{};{}", self.name, self.message),
             "ExceptionMessage": format!("Tracking ID:{tracking}-TimeStamp:{}", now_text()),
         });
-        (status, [("iothub-errorcode", self.name)], Json(body)).into_response()
+        (status, [(ERROR_CODE, self.name)], Json(body)).into_response()
     }
 }
 
@@ -26,6 +29,19 @@ impl IntoResponse for HubError {
 pub(super) async fn method(method: Method, uri: Uri) -> HubError {
     let text = format!("{} does not take {method}", uri.path());
     HubError::new(405_000, "GenericMethodNotAllowed", text)
+}
+
+/// A refusal that this crate did not write, such as that of a body beyond any limit.
+pub(super) async fn in_form(response: Response) -> Response {
+    let status = response.status();
+    if !status.is_client_error() || response.headers().contains_key(ERROR_CODE) {
+        return response;
+    }
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => HubError::new(413_001, "MessageTooLarge", "the body is too large"),
+        _ => HubError::argument(format!("the request could not be read: {status}")),
+    }
+    .into_response()
 }
 
 /// Checks the token of a back-end's request for what `right` allows.

@@ -94,6 +94,9 @@ fn refusals_have_the_hubs_status() {
         (c2d, &["iothub-ack: perhaps"], "x", (400, "ArgumentInvalid")),
         (c2d, &["iothub-expiry: tomorrow"], "x", (400, "ArgumentInvalid")),
         ("GET /twins/nobody", &[], "", (404, "DeviceNotFound")),
+        ("GET /digitaltwins/nobody", &[], "", (404, "DeviceNotFound")),
+        ("PATCH /digitaltwins/d", &[], "{}", (400, "ArgumentInvalid")),
+        ("POST /digitaltwins/d/components/c/commands/x", &[], "{}", (404, "DeviceNotOnline")),
         ("GET /twins/d/modules/nobody", &[], "", (404, "ModuleNotFound")),
         ("PATCH /twins/d", &[], "no json", (400, "ArgumentInvalid")),
         ("PATCH /twins/d", &[], r#"{"properties":{"desired":{"a.b":1}}}"#, (400, "ArgumentInvalid")),
@@ -112,6 +115,11 @@ fn refusals_have_the_hubs_status() {
     ] {
         let answer = authorized(&hub, line, headers, body);
         assert_eq!((answer.status, answer.error()), expected, "{line} {headers:?} {body}");
+    }
+    let endless = "x".repeat(3 << 20);
+    for line in [c2d, "PATCH /twins/d", "POST /devices"] {
+        let answer = authorized(&hub, line, &[], &endless);
+        assert_eq!((answer.status, answer.error()), (413, "MessageTooLarge"), "{line}");
     }
     for version in ["2021-04-12", "2020-05-31-preview"] {
         assert_eq!(authorized(&hub, &format!("GET /twins/d?api-version={version}"), &[], "").status, 200);

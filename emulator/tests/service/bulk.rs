@@ -65,6 +65,7 @@ fn what_fails_is_named_and_the_rest_is_done() {
         ]),
     );
     assert_eq!((answer.status, &answer.json()["isSuccessful"]), (400, &json!(false)));
+    assert_eq!(answer.header("iothub-errorcode"), Some("BulkRegistryOperationFailure"));
     let errors: Vec<_> = answer.json()["errors"]
         .as_array()
         .unwrap()

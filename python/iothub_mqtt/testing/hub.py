@@ -213,6 +213,7 @@ def start_hub(
     enrollments: Keyed = (),
     enrollment_groups: Keyed = (),
     settings: Mapping[str, object] | None = None,
+    config: str | os.PathLike[str] | None = None,
     standard_ports: bool = False,
     host: str | None = None,
     name: str | None = None,
@@ -233,6 +234,7 @@ def start_hub(
         enrollments: Registration ids with keys.
         enrollment_groups: Names of enrolment groups with keys.
         settings: Settings of the hub by name.
+        config: A file `hub.toml` with all that and more; what is said here wins.
         standard_ports: Listen on 8883 and 443, for clients that know only those, at a loopback address of its own
             (127.x.y.z), which is also the host name. Needs the right to open 443. Otherwise both ports are free ones.
         host: The address to listen on; 127.0.0.1 otherwise.
@@ -256,6 +258,7 @@ def start_hub(
         *_keyed("--enroll", enrollments),
         *_keyed("--enroll-group", enrollment_groups),
         *(f"--setting={setting}={_text(value)}" for setting, value in (settings or {}).items()),
+        *([f"--config={os.fspath(config)}"] if config is not None else []),
         *arguments,
     ]
     temporary = tempfile.TemporaryDirectory(prefix="iothub-emulator-") if directory is None else None
@@ -313,7 +316,7 @@ def _is_free(address: str) -> bool:
             socket.create_server((address, port)).close()
         except PermissionError as error:
             raise EmulatorError(
-                f"port {port} may not be opened ({error.strerror}): run as root, with CAP_NET_BIND_SERVICE, after "
+                f"port {port} may not be opened ({os.strerror(error.errno)}): run as root, with CAP_NET_BIND_SERVICE, after "
                 "`sysctl net.ipv4.ip_unprivileged_port_start=443`, or inside `unshare --map-root-user --net`"
             ) from None
         except OSError:

@@ -9,15 +9,13 @@ use axum::routing::any;
 use crate::broker::Broker;
 use crate::error::HubError;
 
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 6] = [
     "/configurations",
     "/configurations/{*rest}",
     "/devices/{device}/applyConfigurationContent",
     "/jobs",
     "/jobs/{*rest}",
     "/messages/events",
-    "/messages/serviceBound/filenotifications",
-    "/messages/servicebound/filenotifications",
 ];
 
 pub(super) fn router() -> Router<Arc<Broker>> {
@@ -25,6 +23,6 @@ pub(super) fn router() -> Router<Arc<Broker>> {
 }
 
 async fn not_implemented(uri: Uri) -> HubError {
-    let text = format!("the local hub has no configurations, jobs or file notifications: {}", uri.path());
+    let text = format!("the local hub has no configurations or jobs: {}", uri.path());
     HubError::new(501_000, "NotImplemented", text)
 }

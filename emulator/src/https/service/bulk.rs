@@ -6,17 +6,18 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Shared;
 use super::identities::Given;
+use super::{Shared, unreadable};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
-use crate::https::refusal::authorize;
+use crate::https::refusal::{ERROR_CODE, authorize};
 use crate::identity::Identity;
 
 /// In one request.
@@ -70,10 +71,9 @@ async fn update_registry(
     State(broker): Shared,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<(StatusCode, Json<Value>), HubError> {
+) -> Result<Response, HubError> {
     authorize(&broker, &headers, Right::RegistryWrite, &["devices"])?;
-    let entries: Vec<Value> =
-        serde_json::from_slice(&body).map_err(|e| HubError::argument(format!("the body: {e}")))?;
+    let entries: Vec<Value> = serde_json::from_slice(&body).map_err(|e| unreadable("the body", &e))?;
     if entries.len() > MAX_ENTRIES {
         let text = format!("{} entries, at most {MAX_ENTRIES} are allowed", entries.len());
         return Err(HubError::new(413_002, "TooManyDevices", text));
@@ -92,15 +92,21 @@ async fn update_registry(
             .collect(),
     };
     let successful = errors.is_empty();
-    let status = if successful { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    Ok((status, Json(json!({ "isSuccessful": successful, "errors": errors, "warnings": [] }))))
+    let result = Json(json!({ "isSuccessful": successful, "errors": errors, "warnings": [] }));
+    Ok(match successful {
+        true => result.into_response(),
+        false => {
+            let name = [(ERROR_CODE, "BulkRegistryOperationFailure")];
+            (StatusCode::BAD_REQUEST, name, result).into_response()
+        }
+    })
 }
 
 fn read(value: Value) -> Result<(Entry, Given), HubError> {
     if !value.is_object() {
         return Err(HubError::argument("each entry must be an object"));
     }
-    let failed = |e: serde_json::Error| HubError::argument(format!("an entry: {e}"));
+    let failed = |e: serde_json::Error| unreadable("an entry", &e);
     let given = Given::deserialize(&value).map_err(failed)?;
     Ok((serde_json::from_value(value).map_err(failed)?, given))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::methods::timeouts;
-use super::{Shared, if_match};
+use super::{Etagged, Shared, if_match};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::digital_twin;
@@ -34,10 +34,10 @@ async fn read(
     State(broker): Shared,
     Path(device): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, HubError> {
+) -> Result<Etagged, HubError> {
     authorize(&broker, &headers, Right::ServiceConnect, &["digitaltwins", &device])?;
     let twin = broker.twin(&Identity::device(device))?;
-    Ok(([(header::ETAG, etag(&twin))], Json(digital_twin::view(&twin))).into_response())
+    Ok(Etagged::new(etag(&twin), digital_twin::view(&twin)))
 }
 
 async fn change(
@@ -53,11 +53,12 @@ async fn change(
     let change = Map::from_iter([("properties".to_owned(), json!({ "desired": desired }))]);
     let location = format!("/digitaltwins/{device}");
     let twin = broker.update_twin(&Identity::device(device), &change, false, if_match(&headers))?;
-    Ok((StatusCode::ACCEPTED, [(header::ETAG, etag(&twin)), (header::LOCATION, location)]).into_response())
+    let etag = format!("\"{}\"", etag(&twin));
+    Ok((StatusCode::ACCEPTED, [(header::ETAG, etag), (header::LOCATION, location)]).into_response())
 }
 
-fn etag(twin: &Value) -> String {
-    format!("\"{}\"", twin["etag"].as_str().unwrap_or_default())
+fn etag(twin: &Value) -> &str {
+    twin["etag"].as_str().unwrap_or_default()
 }
 
 /// A command of the device, or of one of its components.

@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::{SecureRandom as _, SystemRandom};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 
 use crate::auth::{Credential, NamedKey};
 use crate::error::HubError;
@@ -25,7 +25,9 @@ pub(super) struct Given {
     module_id: Option<String>,
     status: Option<String>,
     status_reason: Option<String>,
+    #[serde(deserialize_with = "object")]
     authentication: Option<Authentication>,
+    #[serde(deserialize_with = "object")]
     capabilities: Option<Capabilities>,
     managed_by: Option<String>,
     device_scope: Option<String>,
@@ -36,7 +38,9 @@ pub(super) struct Given {
 #[serde(rename_all = "camelCase", default)]
 struct Authentication {
     r#type: Option<String>,
+    #[serde(deserialize_with = "object")]
     symmetric_key: Option<SymmetricKey>,
+    #[serde(deserialize_with = "object")]
     x509_thumbprint: Option<Thumbprint>,
 }
 
@@ -58,6 +62,12 @@ struct Thumbprint {
 #[serde(rename_all = "camelCase", default)]
 struct Capabilities {
     iot_edge: bool,
+}
+
+/// Reads an object or null: a list would be taken for the fields in their order.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(value: D) -> Result<Option<T>, D::Error> {
+    let object = Option::<Map<String, Value>>::deserialize(value)?;
+    object.map(|object| T::deserialize(Value::Object(object)).map_err(D::Error::custom)).transpose()
 }
 
 impl Given {
@@ -107,8 +117,8 @@ impl Given {
         let parents = self.parent_scopes.clone().unwrap_or_default();
         if record.edge {
             // An Edge device has a scope of its own for as long as it lives.
-            let own = || format!("ms-azure-iot-edge://{}-{}", identity.device_id(), record.generation);
-            record.scope = Some(record.scope.take().unwrap_or_else(own));
+            record.scope =
+                Some(format!("ms-azure-iot-edge://{}-{}", identity.device_id(), record.generation));
             record.parent_scopes = parents;
         } else {
             // Another device's scope is its parent's.
@@ -163,24 +173,15 @@ fn present(text: &Option<String>) -> Option<&str> {
 
 /// The key that is given, or a new one.
 fn key(name: &str, given: &Option<String>) -> Result<NamedKey, HubError> {
-    let failed = || HubError::new(500_001, "ServerError", "no key could be made");
-    let text = match present(given) {
-        Some(text) => {
-            let length = STANDARD.decode(text).map_or(0, |bytes| bytes.len());
-            if !KEY_LENGTH.contains(&length) {
-                let (least, most) = (KEY_LENGTH.start(), KEY_LENGTH.end());
-                let rule = format!("{name} must be the base64 of {least} to {most} bytes");
-                return Err(HubError::argument(rule));
-            }
-            text.to_owned()
-        }
-        None => {
-            let mut bytes = [0; 32];
-            SystemRandom::new().fill(&mut bytes).map_err(|_| failed())?;
-            STANDARD.encode(bytes)
-        }
+    let Some(text) = present(given) else {
+        return NamedKey::random();
     };
-    NamedKey::new(&text).map_err(|_| failed())
+    let length = STANDARD.decode(text).map_or(0, |bytes| bytes.len());
+    let named = NamedKey::new(text).ok().filter(|_| KEY_LENGTH.contains(&length));
+    named.ok_or_else(|| {
+        let (least, most) = (KEY_LENGTH.start(), KEY_LENGTH.end());
+        HubError::argument(format!("{name} must be the base64 of {least} to {most} bytes"))
+    })
 }
 
 /// What the registry answers about a device or module.

@@ -17,7 +17,7 @@ use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
 use crate::https::edge::admit_module;
-use crate::https::refusal::authorize;
+use crate::https::refusal::{ERROR_CODE, authorize};
 
 pub(super) fn router() -> Router<Arc<Broker>> {
     Router::new()
@@ -68,7 +68,7 @@ impl IntoResponse for Failure {
         let mut message = error.topic_body();
         message["info"] = json!({});
         let body = json!({ "Message": message.to_string(), "ExceptionMessage": "" });
-        (status, [("iothub-errorcode", error.name)], Json(body)).into_response()
+        (status, [(ERROR_CODE, error.name)], Json(body)).into_response()
     }
 }
 

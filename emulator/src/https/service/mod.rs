@@ -4,6 +4,7 @@ mod absent;
 mod bulk;
 mod digital_twins;
 mod feedback;
+mod file_notices;
 mod identities;
 mod messages;
 mod methods;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::refusal::in_form;
 use crate::identity::Identity;
 
 type Shared = State<Arc<Broker>>;
@@ -34,6 +36,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .merge(bulk::router())
         .merge(digital_twins::router())
         .merge(feedback::router())
+        .merge(file_notices::router())
         .merge(methods::router())
         .merge(query::router())
         .merge(registry::router())
@@ -42,6 +45,7 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .layer(middleware::from_fn(version::require))
         // Not IoT Hub's own, and called by hand.
         .merge(messages::router())
+        .layer(middleware::map_response(in_form))
 }
 
 /// The device or module that a path names.
@@ -94,5 +98,15 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HubError> {
     if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(HubError::argument("the body must be a JSON object"));
     }
-    serde_json::from_slice(body).map_err(|e| HubError::argument(format!("the body: {e}")))
+    serde_json::from_slice(body).map_err(|e| unreadable("the body", &e))
+}
+
+/// What is wrong with JSON, without the value that is: it may be a key.
+fn unreadable(what: &str, error: &serde_json::Error) -> HubError {
+    let text = error.to_string();
+    let text = match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => text,
+    };
+    HubError::argument(format!("{what}: {text}"))
 }
