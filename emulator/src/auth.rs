@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use iothub_mqtt::hub::percent;
 use iothub_mqtt::hub::sas::{self, CLOCK_SKEW, SasToken, SharedAccessKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
 
 use crate::chain::{Roots, Shown};
 use crate::error::HubError;
@@ -14,7 +15,8 @@ use crate::identity::Identity;
 use crate::settings::{ScopeCase, ScopeEncoding, Settings};
 
 /// How a device or module proves who it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Credential {
     /// The primary and the secondary key; either may sign.
     Keys(Box<[NamedKey; 2]>),
@@ -39,7 +41,8 @@ impl Credential {
 }
 
 /// A key with the text that a connection string carries.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct NamedKey {
     pub(crate) base64: String,
     pub(crate) key: SharedAccessKey,
@@ -56,6 +59,20 @@ impl NamedKey {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).map_err(|_| failed())?;
         Self::new(&STANDARD.encode(bytes)).map_err(|_| failed())
+    }
+}
+
+impl TryFrom<String> for NamedKey {
+    type Error = iothub_mqtt::Error;
+
+    fn try_from(base64: String) -> iothub_mqtt::Result<Self> {
+        Self::new(&base64)
+    }
+}
+
+impl From<NamedKey> for String {
+    fn from(key: NamedKey) -> Self {
+        key.base64
     }
 }
 

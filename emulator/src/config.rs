@@ -11,6 +11,7 @@ use crate::dps::DpsOptions;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
+use crate::routing::{EndpointOptions, RouteOptions};
 use crate::scenario::TimedFault;
 use crate::settings::Settings;
 use crate::setup;
@@ -26,6 +27,7 @@ struct Config {
     certs: Option<PathBuf>,
     events: Option<PathBuf>,
     settings: Option<Settings>,
+    state: Option<PathBuf>,
     #[serde(default)]
     x509_roots: Vec<Pem>,
     #[serde(default)]
@@ -33,8 +35,13 @@ struct Config {
     #[serde(default)]
     module_routes: Vec<Spanned<ModuleRoute>>,
     #[serde(default)]
-    faults: Vec<Spanned<TimedFault>>,
+    endpoints: Vec<EndpointOptions>,
+    #[serde(default)]
+    routes: Vec<RouteOptions>,
+    fallback_route: Option<bool>,
     dps: Option<DpsOptions>,
+    #[serde(default)]
+    faults: Vec<Spanned<TimedFault>>,
 }
 
 #[derive(Deserialize)]
@@ -95,17 +102,10 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     if let Some(certs) = config.certs {
         options.certs = Some(file.resolve(certs));
     }
-    let resolve_pem = |pem| match pem {
-        Pem::File(path) => Pem::File(file.resolve(path)),
-        text @ Pem::Text(_) => text,
-    };
-    options.x509_roots.extend(config.x509_roots.into_iter().map(resolve_pem));
-    if let Some(mut dps) = config.dps {
-        for group in &mut dps.groups {
-            group.roots = std::mem::take(&mut group.roots).into_iter().map(resolve_pem).collect();
-        }
-        options.dps = dps;
+    if let Some(state) = config.state {
+        options.state = Some(file.resolve(state));
     }
+    options.x509_roots.extend(config.x509_roots.into_iter().map(|pem| file.resolve_pem(pem)));
     let mut known = BTreeSet::new();
     for device in config.devices {
         identities(&file, device, None, &mut known, &mut options.identities)?;
@@ -115,6 +115,18 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
             |route: &ModuleRoute| Route::new(&route.from, &route.to).map(|_| ()).map_err(str::to_owned);
         let ModuleRoute { from, to } = file.checked(route, check)?;
         options.routes.push((from, to));
+    }
+    set(&mut options.routing.fallback_route, config.fallback_route);
+    options.routing.routes.extend(config.routes);
+    options.routing.endpoints.extend(config.endpoints.into_iter().map(|mut endpoint| {
+        endpoint.file = endpoint.file.map(|path| file.resolve(path));
+        endpoint
+    }));
+    if let Some(mut dps) = config.dps {
+        for root in dps.groups.iter_mut().flat_map(|group| &mut group.roots) {
+            *root = file.resolve_pem(root.clone());
+        }
+        options.dps = dps;
     }
     for fault in config.faults {
         options.faults.push(file.checked(fault, TimedFault::check)?);

@@ -29,6 +29,8 @@ fn every_option_is_read() {
         name = "hub.example"
         certs = "keys"
         events = "events.jsonl"
+        state = "kept"
+        fallback-route = false
         x509-roots = ["root.pem", "/etc/root.pem"]
         [[devices]]
         id = "d"
@@ -51,15 +53,20 @@ fn every_option_is_read() {
         [[module-routes]]
         from = "d/m/out"
         to = "d/m/in"
-        [[faults]]
-        name = "drop"
+        [[endpoints]]
+        name = "storms"
+        file = "storms.jsonl"
+        [[routes]]
+        name = "storm"
+        condition = "level = 'storm'"
+        endpoint = "storms"
         [dps]
-        id-scope = "0ne1"
-        [[dps.enrollments]]
-        registration = "r"
+        id-scope = "0neSCOPE"
         [[dps.groups]]
         name = "g"
-        roots = ["makers.pem"]
+        roots = ["group.pem"]
+        [[faults]]
+        name = "drop"
         "#,
     )
     .unwrap();
@@ -67,11 +74,15 @@ fn every_option_is_read() {
     assert_eq!((options.host.as_str(), options.name.as_str()), ("127.0.0.9", "hub.example"));
     assert_eq!((options.mqtt_port, options.https_port), (1, 2));
     assert_eq!((options.certs, events), (Some(path("keys")), Some(path("events.jsonl"))));
+    assert_eq!(options.state, Some(path("kept")));
     assert_eq!(options.x509_roots, [Pem::File(path("root.pem")), Pem::File("/etc/root.pem".into())]);
     assert_eq!(options.routes, [("d/m/out".to_owned(), "d/m/in".to_owned())]);
     assert_eq!(options.faults.len(), 1);
-    assert_eq!((options.dps.id_scope.as_deref(), options.dps.enrollments.len()), (Some("0ne1"), 1));
-    assert_eq!(options.dps.groups[0].roots, [Pem::File(path("makers.pem"))]);
+    assert_eq!(options.dps.id_scope.as_deref(), Some("0neSCOPE"));
+    assert_eq!(options.dps.groups[0].roots, [Pem::File(path("group.pem"))]);
+    assert_eq!(options.routing.endpoints[0].file, Some(path("storms.jsonl")));
+    assert_eq!(options.routing.routes, [RouteOptions::new("storm", "level = 'storm'", "storms")]);
+    assert!(!options.routing.fallback_route);
 
     let ids: Vec<_> = options.identities.iter().map(|given| given.identity.to_string()).collect();
     assert_eq!(ids, ["d", "d/m", "x", "c"]);

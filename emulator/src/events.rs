@@ -94,6 +94,10 @@ pub(crate) enum Event {
         status_code: Option<i64>,
         status_description: Option<String>,
     },
+    /// Something could not be written into the state directory.
+    NotKept {
+        reason: String,
+    },
     Subscribed {
         filters: Vec<(String, u8)>,
     },
@@ -132,6 +136,7 @@ impl Serialize for Stamped<'_> {
             Event::Twin { .. } | Event::TwinRefused { .. } => "twin",
             Event::Method { .. } => "method",
             Event::File { .. } => "file",
+            Event::NotKept { .. } => "state",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
         };
@@ -212,6 +217,7 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("status_code", status_code)?;
                 map.serialize_entry("status_description", status_description)?;
             }
+            Event::NotKept { reason } => map.serialize_entry("reason", reason)?,
             Event::Subscribed { filters } => {
                 map.serialize_entry("filters", &InOrder(filters))?;
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::time::milliseconds_text;
@@ -22,7 +23,7 @@ const LIFE: Duration = Duration::from_secs(3600);
 const MAX_DELIVERIES: u32 = 10;
 
 /// What the sender of a message wants to hear of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Wish {
     positive: bool,
     negative: bool,

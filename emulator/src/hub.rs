@@ -26,6 +26,7 @@ use crate::scenario;
 use crate::scratch::ScratchDir;
 use crate::server::Servers;
 use crate::setup;
+use crate::store::{Store, Writer};
 
 /// A running hub with a thread of its own; it stops when it is dropped.
 ///
@@ -33,6 +34,7 @@ use crate::setup;
 #[derive(Debug)]
 pub struct Hub {
     broker: Arc<Broker>,
+    kept: Option<Writer>,
     name: String,
     mqtt: SocketAddr,
     https: SocketAddr,
@@ -96,7 +98,13 @@ impl Hub {
         for (number, fault) in (1..).zip(&options.faults) {
             fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
         }
-        let registry = setup::registry(&options, &store)?;
+        let mut registry = setup::registry(&options, &store)?;
+        let kept = options.state.as_deref().map(Store::open).transpose()?;
+        if let Some(kept) = &kept {
+            for (identity, entry) in kept.read(&options.settings)? {
+                registry.insert(identity, entry);
+            }
+        }
         let routes = setup::routes(&options, &registry)?;
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
         let files = Files::new(&options.files).map_err(StartError::new)?;
@@ -114,10 +122,12 @@ impl Hub {
         let (mqtt, https) = (local(&mqtt_listener)?, local(&https_listener)?);
         broker.files.set_host(&options.name, https.port());
         let servers = Servers::new(mqtt_listener, https_listener, &store, broker.clone())?;
+        let kept = kept.map(|kept| Writer::start(kept, broker.clone())).transpose()?;
         let (stop, stopped) = oneshot::channel();
         let (thread, runtime) = servers.run_on_a_thread(stopped)?;
         scenario::start(&options.faults, &broker, &runtime);
         let hub = Self {
+            kept,
             broker,
             name: options.name,
             mqtt,
@@ -328,13 +338,12 @@ impl Hub {
         receiver.recv().map_err(stopped)?
     }
 
-    pub fn is_connected(&self, id: &str) -> bool {
-        self.broker.is_connected(&Identity::parse(id))
+    /// Ends as dropping does; the error says what could not be kept.
+    pub(crate) fn stop(mut self) -> Result<(), String> {
+        self.shut()
     }
-}
 
-impl Drop for Hub {
-    fn drop(&mut self) {
+    fn shut(&mut self) -> Result<(), String> {
         if let Some(stop) = self.stop.take() {
             // The thread may be gone already.
             let _ = stop.send(());
@@ -342,7 +351,21 @@ impl Drop for Hub {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // After it nothing changes any more.
+        let kept = self.kept.take().map_or(Ok(()), |mut kept| kept.finish());
         self.broker.events.close();
         self.broker.routing.close();
+        kept
+    }
+
+    pub fn is_connected(&self, id: &str) -> bool {
+        self.broker.is_connected(&Identity::parse(id))
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // Who wants to know whether everything could be kept calls `stop`.
+        let _ = self.shut();
     }
 }

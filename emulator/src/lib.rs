@@ -39,6 +39,7 @@ mod scratch;
 mod server;
 pub mod settings;
 mod setup;
+mod store;
 mod time;
 mod tls;
 mod toml_file;

@@ -140,6 +140,9 @@ pub struct Options {
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
+    /// A directory in which devices, modules, twins, queued messages and sessions are kept for the
+    /// next start, with keys and bodies; what was kept of an identity wins over `identities`.
+    pub state: Option<PathBuf>,
     pub dps: DpsOptions,
     /// Faults that come by themselves, at their times after the start.
     pub faults: Vec<TimedFault>,
@@ -159,6 +162,7 @@ impl Default for Options {
             files: FileOptions::default(),
             settings: Settings::default(),
             x509_roots: Vec::new(),
+            state: None,
             dps: DpsOptions::default(),
             faults: Vec::new(),
         }

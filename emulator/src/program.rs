@@ -38,7 +38,6 @@ pub(crate) struct Session {
 impl Session {
     /// Starts the hub; its events go to `events`, of which `-` is the standard output.
     pub(crate) fn start(options: Options, events: Option<&Path>) -> Result<(Self, Ready), StartError> {
-        descriptors::raise_limit();
         // Opened before anything listens: a wrong path is an error at once.
         let sink: Option<Box<dyn Write + Send>> = match events {
             None => None,
@@ -60,13 +59,14 @@ impl Session {
     }
 
     /// Stops the hub. Everything that happened is written when this returns.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(self) -> Result<(), StartError> {
         let Self { _announced, hub, writer } = self;
         drop(_announced);
-        drop(hub);
+        let kept = hub.stop();
         if let Some(writer) = writer {
             let _ = writer.join();
         }
+        kept.map_err(|why| StartError::new(format!("--state: the last changes are lost: {why}")))
     }
 }
 
@@ -77,6 +77,8 @@ fn failed(what: &str, error: io::Error) -> StartError {
 /// Runs a hub until a signal, or until the standard input ends.
 pub(crate) fn run(program: Program) -> Result<(), StartError> {
     let Program { options, events, exit_with_stdin, table } = program;
+    // Here alone: what is started by `run` has our limits, too, and asked for none.
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -102,8 +104,7 @@ pub(crate) fn run(program: Program) -> Result<(), StartError> {
             _ = stdin_end, if exit_with_stdin => {}
         }
     });
-    session.finish();
-    Ok(())
+    session.finish()
 }
 
 /// Writes the first line.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::feedback::Wish;
 
@@ -24,18 +25,19 @@ pub(crate) struct Queued {
 }
 
 /// A queued message as it goes to the device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     pub(crate) message_id: Option<Arc<str>>,
     pub(crate) input: Option<Arc<str>>,
     pub(crate) topic: Arc<str>,
+    #[serde(with = "crate::store::base64_text")]
     pub(crate) body: Bytes,
     /// Of this message, this one included.
     pub(crate) count: u32,
     pub(crate) wish: Option<Wish>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     delivery: Delivery,
     expires: Timestamp,
@@ -44,13 +46,16 @@ struct Entry {
     lost: Option<u16>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Lock {
     packet_id: u16,
+    /// Not kept: see [`Queue::relock`].
+    #[serde(skip, default = "Instant::now")]
     until: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Queue {
     entries: VecDeque<Entry>,
 }
@@ -93,6 +98,11 @@ impl Queue {
         for entry in &mut self.entries {
             (entry.lock, entry.lost) = (None, None);
         }
+    }
+
+    /// Lets every lock end at `until`: the clock that they were made by is that of another run.
+    pub(crate) fn relock(&mut self, until: Instant) {
+        self.entries.iter_mut().filter_map(|entry| entry.lock.as_mut()).for_each(|lock| lock.until = until);
     }
 
     /// When the next lock ends.

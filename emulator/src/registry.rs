@@ -1,8 +1,11 @@
 //! The identities that the hub knows, and what it keeps for each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::mpsc::SyncSender;
 
-use serde::Serialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use crate::auth::Credential;
 use crate::broker::mailbox::Mailbox;
@@ -10,25 +13,26 @@ use crate::broker::rules::Subject;
 use crate::faults::Armed;
 use crate::identity::Identity;
 use crate::queue::Queue;
+use crate::store::Wake;
 use crate::time::now_text;
 use crate::twins::Twin;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
-/// What the hub keeps for one device or module.
-#[derive(Debug)]
+/// What the hub keeps for one device or module; with a state directory across restarts, too.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) record: Record,
     pub(crate) twin: Twin,
     /// A device's C2D messages, a module's messages to its inputs.
     pub(crate) queue: Queue,
     pub(crate) session: Session,
+    #[serde(skip)]
     pub(crate) link: Option<Link>,
     pub(crate) model_id: Option<String>,
     pub(crate) last_activity: Option<String>,
     /// When it connected or disconnected last.
     pub(crate) connection_changed: Option<String>,
     /// Why it was refused or cut last.
+    #[serde(skip)]
     pub(crate) trouble: Option<Trouble>,
 }
 
@@ -83,7 +87,7 @@ pub(crate) struct Trouble {
 }
 
 /// What a back-end registers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) credential: Credential,
     pub(crate) enabled: bool,
@@ -128,7 +132,7 @@ pub(crate) fn fresh_etag() -> String {
 }
 
 /// What outlives a connection that was made with CleanSession 0.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Session {
     /// Whether a CONNACK may say that it is there.
     pub(crate) stored: bool,
@@ -136,7 +140,7 @@ pub(crate) struct Session {
     pub(crate) last_packet_id: u16,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Subscription {
     pub(crate) filter: String,
     pub(crate) subject: Subject,
@@ -208,14 +212,57 @@ pub(crate) struct Stamp {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     entries: HashMap<Identity, Entry>,
+    /// Where somebody writes down what changes.
+    changes: Option<Changes>,
+}
+
+/// Who may have changed since the writer asked last.
+#[derive(Debug)]
+struct Changes {
+    identities: HashSet<Identity>,
+    writer: SyncSender<Wake>,
 }
 
 impl Registry {
+    /// Marks everybody from now on who may have changed, and everybody who is there; wakes `writer`.
+    pub(crate) fn watch(&mut self, writer: SyncSender<Wake>) {
+        self.changes = Some(Changes { identities: HashSet::new(), writer });
+        for identity in self.identities() {
+            self.mark(&identity);
+        }
+    }
+
+    /// Every way to change an entry comes through here, whether or not it is then changed.
+    fn mark(&mut self, identity: &Identity) {
+        let Some(changes) = &mut self.changes else {
+            return;
+        };
+        if changes.identities.is_empty() {
+            // Where it cannot be sent the writer has been woken already, or is gone.
+            let _ = changes.writer.try_send(Wake::Changed);
+        }
+        changes.identities.insert(identity.clone());
+    }
+
+    /// Some of those who may have changed, at most `most`, who are not marked any more.
+    pub(crate) fn take_changed(&mut self, most: usize) -> Vec<Identity> {
+        let Some(changes) = &mut self.changes else {
+            return Vec::new();
+        };
+        let taken: Vec<_> = changes.identities.iter().take(most).cloned().collect();
+        for identity in &taken {
+            changes.identities.remove(identity);
+        }
+        taken
+    }
+
     pub(crate) fn insert(&mut self, identity: Identity, entry: Entry) {
+        self.mark(&identity);
         self.entries.insert(identity, entry);
     }
 
     pub(crate) fn remove(&mut self, identity: &Identity) -> Option<Entry> {
+        self.mark(identity);
         self.entries.remove(identity)
     }
 
@@ -224,6 +271,9 @@ impl Registry {
     }
 
     pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<&mut Entry> {
+        if self.changes.is_some() && self.entries.contains_key(identity) {
+            self.mark(identity);
+        }
         self.entries.get_mut(identity)
     }
 

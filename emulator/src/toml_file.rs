@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
+use crate::options::Pem;
+
 pub(crate) struct File {
     path: PathBuf,
     text: String,
@@ -38,6 +40,13 @@ impl File {
         match self.path.parent() {
             Some(parent) => parent.join(path),
             None => path,
+        }
+    }
+
+    pub(crate) fn resolve_pem(&self, pem: Pem) -> Pem {
+        match pem {
+            Pem::File(path) => Pem::File(self.resolve(path)),
+            Pem::Text(text) => Pem::Text(text),
         }
     }
 

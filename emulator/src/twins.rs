@@ -1,5 +1,6 @@
 //! Device twins: validation, merging and versions. Pure: the time is given as text.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::HubError;
@@ -41,7 +42,7 @@ impl From<Refused> for HubError {
 }
 
 /// One half of the properties, with its own version.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Section {
     values: Object,
     metadata: Object,
@@ -110,7 +111,7 @@ impl Desired {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Twin {
     desired: Section,
     reported: Section,

@@ -10,8 +10,13 @@ use std::process::Command;
 use process::{PROGRAM, Running, error_of, output_of, scratch};
 use serde_json::Value;
 
+/// The example in a directory of its own, beside which it writes.
 fn example() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("hub.toml").to_str().unwrap().to_owned()
+    let dir = scratch("example");
+    std::fs::create_dir(&dir).unwrap();
+    let copy = dir.join("hub.toml");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("hub.toml"), &copy).unwrap();
+    copy.to_str().unwrap().to_owned()
 }
 
 fn file(name: &str, text: &str) -> String {

@@ -81,7 +81,7 @@ pub(crate) fn is_api_version(text: &str) -> bool {
 }
 
 /// What a filter subscribes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Subject {
     C2d,
     Inputs,

@@ -50,8 +50,9 @@ enum Command {
     Fault(fault::Arm),
     /// Make a SAS token, for a device, a module or a back-end.
     Token(token::Token),
+    /// What `run` starts beside its command.
     #[command(hide = true)]
-    Guard(child::Guard),
+    Guard,
 }
 
 /// Runs the program with the process's arguments.
@@ -60,7 +61,7 @@ pub fn run() -> ExitCode {
     let result = match &cli.command {
         None => cli.foreground.run(),
         Some(Command::Run(run)) => return run.run(),
-        Some(Command::Guard(guard)) => return guard.run(),
+        Some(Command::Guard) => return child::guard(),
         Some(Command::Send(send)) => send.run(),
         Some(Command::Method(method)) => method.run(),
         Some(Command::Twin(twin)) => twin.run(),

@@ -72,8 +72,9 @@ impl Run {
             Session::start(options, Some(&events)).map_err(|error| failed(error.to_string()))?;
         let environment = environment(&ready, &given, &events);
         let result = runtime.block_on(child::run(&self.command, &environment));
-        session.finish();
-        result
+        let finished = session.finish();
+        let status = result?;
+        finished.map(|()| status).map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -36,6 +36,10 @@ pub(super) struct Serve {
     /// Where the certificates and the secret of the made-up keys are kept [default: emulator-certs].
     #[arg(long, value_name = "DIR", env = CERTS_VARIABLE, help_heading = LISTENING)]
     certs: Option<PathBuf>,
+    /// Keep devices, twins, messages and sessions in this directory for the next start; what is kept
+    /// there of a device wins over --device and --config.
+    #[arg(long, value_name = "DIR", help_heading = IDENTITIES)]
+    state: Option<PathBuf>,
     /// A device; its primary key is made up where none is given.
     #[arg(long = "device", value_name = "ID[=BASE64KEY]", help_heading = IDENTITIES)]
     devices: Vec<String>,
@@ -132,6 +136,9 @@ impl Serve {
         set(&mut base.name, self.name.as_ref());
         if let Some(certs) = &self.certs {
             base.certs = Some(certs.clone());
+        }
+        if let Some(state) = &self.state {
+            base.state = Some(state.clone());
         }
         let from_file = base.identities.len();
         for given in self.identities()? {

@@ -1,0 +1,154 @@
+//! What outlives the hub: devices and modules with their keys, twins, messages and sessions.
+//!
+//! One row of JSON for each identity in an embedded database, so that a row is always whole. The
+//! broker marks who may have changed, and a thread of its own writes what has: the changes of one
+//! moment together, each time durably. A hub that is killed loses what it did since the last time,
+//! a few milliseconds; one that ends loses nothing.
+
+use std::collections::HashSet;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use redb::{Database, DatabaseError, ReadableTable as _, TableDefinition};
+
+use crate::error::StartError;
+use crate::identity::Identity;
+use crate::registry::{Entry, Session};
+use crate::settings::Settings;
+
+pub(crate) mod base64_text;
+mod writer;
+
+pub(crate) use writer::{Wake, Writer};
+
+const FILE: &str = "hub.redb";
+/// By `device` or `device/module`.
+const IDENTITIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("identities");
+const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+const SCHEMA: u64 = 1;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens or makes the database in `dir`, which nobody else opens as long as this lives.
+    pub(crate) fn open(dir: &Path) -> Result<Self, StartError> {
+        let failed = |e: &dyn std::fmt::Display| StartError::new(format!("--state {}: {e}", dir.display()));
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failed(&e))?;
+        let path = dir.join(FILE);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| failed(&e))?;
+        let database = Database::builder().create_file(file).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => failed(&"another hub runs with it"),
+            other => failed(&format!("{FILE} cannot be read ({other}): delete it to start anew")),
+        })?;
+        let store = Self { database, path };
+        store.check_schema().map_err(|why| failed(&why))?;
+        Ok(store)
+    }
+
+    fn check_schema(&self) -> Result<(), String> {
+        let text = |e: redb::Error| e.to_string();
+        let write = self.database.begin_write().map_err(|e| text(e.into()))?;
+        {
+            let mut about = write.open_table(ABOUT).map_err(|e| text(e.into()))?;
+            let schema = about.get("schema").map_err(|e| text(e.into()))?.map(|value| value.value());
+            match schema {
+                None => about.insert("schema", SCHEMA).map(|_| ()).map_err(|e| text(e.into()))?,
+                Some(SCHEMA) => {}
+                Some(other) => {
+                    return Err(format!(
+                        "{FILE} is of another version of this program ({other}, this one has {SCHEMA}): delete it to start anew"
+                    ));
+                }
+            }
+            write.open_table(IDENTITIES).map_err(|e| text(e.into()))?;
+        }
+        write.commit().map_err(|e| text(e.into()))
+    }
+
+    /// Everybody who was kept; modules whose device was not are left out.
+    pub(crate) fn read(&self, settings: &Settings) -> Result<Vec<(Identity, Entry)>, StartError> {
+        let failed = |why: String| StartError::new(format!("--state {}: {why}", self.path.display()));
+        let mut kept: Vec<(Identity, Entry)> = Vec::new();
+        let mut devices = HashSet::new();
+        let mut each = |id: &str, row: &[u8]| {
+            let mut entry: Entry = serde_json::from_slice(row)
+                .map_err(|e| format!("{id} cannot be read ({e}): delete the file to start anew"))?;
+            // The clients are gone, and with them what CleanSession 1 promised.
+            if entry.session.stored {
+                entry.queue.relock(Instant::now() + settings.c2d_lock);
+            } else {
+                entry.session = Session::default();
+                entry.queue.unlock_all();
+            }
+            let identity = Identity::parse(id);
+            match identity.module_id() {
+                None => {
+                    devices.insert(identity.device_id().to_owned());
+                }
+                Some(_) if devices.contains(identity.device_id()) => {}
+                Some(_) => return Ok(()),
+            }
+            kept.push((identity, entry));
+            Ok(())
+        };
+        self.for_each(&mut each).map_err(failed)?;
+        Ok(kept)
+    }
+
+    /// In the order of the ids: a device comes before its modules.
+    fn for_each(&self, each: &mut dyn FnMut(&str, &[u8]) -> Result<(), String>) -> Result<(), String> {
+        let text = |e: redb::Error| e.to_string();
+        let read = self.database.begin_read().map_err(|e| text(e.into()))?;
+        let table = read.open_table(IDENTITIES).map_err(|e| text(e.into()))?;
+        for row in table.iter().map_err(|e| text(e.into()))? {
+            let (id, row) = row.map_err(|e| text(e.into()))?;
+            each(id.value(), row.value())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the new rows, and takes away those that are `None`, all or nothing. It is on the disk
+    /// when this returns.
+    fn write(&self, changes: &[(Identity, Option<Vec<u8>>)]) -> Result<(), redb::Error> {
+        let write = self.database.begin_write()?;
+        let mut changed = false;
+        {
+            let mut table = write.open_table(IDENTITIES)?;
+            for (identity, row) in changes {
+                let id = identity.to_string();
+                changed |= match row {
+                    None => table.remove(id.as_str())?.is_some(),
+                    Some(row) => {
+                        let same = table.get(id.as_str())?.is_some_and(|known| known.value() == &row[..]);
+                        if !same {
+                            table.insert(id.as_str(), &row[..])?;
+                        }
+                        !same
+                    }
+                };
+            }
+        }
+        match changed {
+            true => write.commit()?,
+            false => write.abort()?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+mod tests;
