@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{Roots, Shown};
 use crate::error::HubError;
 use crate::identity::Identity;
+use crate::settings::{ScopeCase, ScopeEncoding, Settings};
 
 /// How a device or module proves who it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -120,6 +121,29 @@ pub(crate) struct Authority {
     pub(crate) policies: Vec<Policy>,
     /// Who may vouch for devices that are registered by authority.
     pub(crate) roots: Roots,
+    pub(crate) tokens: Tokens,
+}
+
+/// How tokens are read and how long they last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tokens {
+    /// Seconds after its expiry in which a token is still taken.
+    skew: u64,
+    /// Seconds on top of it until a connection is cut.
+    grace: u64,
+    case: ScopeCase,
+    encoding: ScopeEncoding,
+}
+
+impl From<&Settings> for Tokens {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            skew: settings.token_skew.as_secs(),
+            grace: settings.token_grace.as_secs(),
+            case: settings.sas_case,
+            encoding: settings.sas_encoding,
+        }
+    }
 }
 
 /// A device that was let in.
@@ -176,11 +200,11 @@ impl Authority {
                     if known.iter().any(|thumbprint| shown.matches(thumbprint)) {
                         Ok(Granted { method: method(scope, "x509"), until: None })
                     } else {
+                        let [primary, secondary] = [0, 1].map(|i| known.get(i).map_or("", String::as_str));
                         Err(format!(
-                            "thumbprint does not match configuration: SHA1 {}, SHA256 {}; configured {}",
-                            shown.sha1,
-                            shown.sha256,
-                            known.join(", ")
+                            "Thumbprint does not match configuration: Thumbprint: SHA1Hash={}, SHA2Hash={}; \
+                             Configuration: PrimaryThumbprint={primary}, SecondaryThumbprint={secondary}",
+                            shown.sha1, shown.sha256
                         ))
                     }
                 }
@@ -215,8 +239,8 @@ impl Authority {
                 method(scope, "sas")
             }
         };
-        check_expiry(&token, now)?;
-        Ok(Granted { method: granted, until: Some(token.expiry.saturating_add(CLOCK_SKEW)) })
+        let end = last_second(&token, self.tokens.skew, now)?;
+        Ok(Granted { method: granted, until: Some(end.saturating_add(self.tokens.grace)) })
     }
 
     /// Decides a request of a back-end to `path` (segments after the host); the error is for people.
@@ -230,7 +254,8 @@ impl Authority {
         let token: SasToken = token.parse().map_err(|e: iothub_mqtt::Error| e.to_string())?;
         let name = token.key_name.clone().ok_or("the token has no skn")?;
         self.check_policy(&token, &name, right, path)?;
-        check_expiry(&token, now)
+        last_second(&token, self.tokens.skew, now)?;
+        Ok(())
     }
 
     fn check_policy(
@@ -270,9 +295,13 @@ impl Authority {
         if !self.is_host(host) {
             return Err(format!("the token's sr is for the host '{host}', not for this hub"));
         }
+        let equal = |sent: &str, id: &str| match self.tokens.case {
+            ScopeCase::Ignored => sent.eq_ignore_ascii_case(id),
+            ScopeCase::Compared => sent == id,
+        };
+        let twice = self.tokens.encoding == ScopeEncoding::OnceOrTwice;
         let same = |sent: &str, id: &str| {
-            sent.eq_ignore_ascii_case(id)
-                || percent::decode(sent).is_ok_and(|again| again.eq_ignore_ascii_case(id))
+            equal(sent, id) || twice && percent::decode(sent).is_ok_and(|again| equal(&again, id))
         };
         if rest.len() <= wanted.len() && rest.iter().zip(wanted).all(|(sent, id)| same(sent, id)) {
             Ok(rest.len())
@@ -282,14 +311,25 @@ impl Authority {
     }
 }
 
+/// Whether a token of the provisioning service is over.
 pub(crate) fn check_expiry(token: &SasToken, now: u64) -> Result<(), String> {
-    if token.is_expired(now) {
-        let ago = now.saturating_sub(token.expiry);
-        return Err(format!("the token expired {ago} s ago (se={}, the hub's clock is {now})", token.expiry));
+    last_second(token, CLOCK_SKEW, now).map(|_| ())
+}
+
+/// The last second in which a token is taken.
+fn last_second(token: &SasToken, skew: u64, now: u64) -> Result<u64, String> {
+    let end = token.expiry.saturating_add(skew);
+    if now > end {
+        let (ago, se) = (now.saturating_sub(token.expiry), token.expiry);
+        return Err(format!("the token expired {ago} s ago (se={se}, the hub's clock is {now})"));
     }
-    Ok(())
+    Ok(end)
 }
 
 #[cfg(test)]
 #[path = "auth_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "auth_token_tests.rs"]
+mod token_tests;

@@ -4,19 +4,24 @@ use iothub_mqtt::hub::sas;
 
 use super::*;
 
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
 
-fn named(text: &str) -> NamedKey {
+pub(super) fn named(text: &str) -> NamedKey {
     use base64::Engine as _;
     NamedKey::new(&base64::engine::general_purpose::STANDARD.encode(text)).unwrap()
 }
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     let policies = POLICIES.iter().map(|name| Policy { name, key: named(name) }).collect();
-    Authority { hosts: vec!["hub.example".into(), "127.0.0.1".into()], policies, roots: Roots::default() }
+    Authority {
+        hosts: vec!["hub.example".into(), "127.0.0.1".into()],
+        policies,
+        roots: Roots::default(),
+        tokens: (&Settings::default()).into(),
+    }
 }
 
-fn keys() -> Credential {
+pub(super) fn keys() -> Credential {
     Credential::Keys(Box::new([named("first"), named("second")]))
 }
 
@@ -72,7 +77,7 @@ fn certificates_count_only_for_identities_that_have_thumbprints() {
         authority().admit(&device, credential, password, certificate, NOW)
     };
     assert_eq!(admit(&good, None, Some(&shown)).unwrap().until, None);
-    assert!(admit(&bad, None, Some(&shown)).unwrap_err().contains("thumbprint"));
+    assert!(admit(&bad, None, Some(&shown)).unwrap_err().contains("Thumbprint does not match"));
     assert!(admit(&good, None, None).unwrap_err().contains("showed none"));
     assert!(admit(&keys(), None, Some(&shown)).unwrap_err().contains("no SAS token"));
     let token = sas::token("hub.example/devices/d", &named("first").key, NOW, None);

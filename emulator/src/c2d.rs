@@ -7,10 +7,12 @@ use bytes::Bytes;
 use iothub_mqtt::hub::property_bag;
 use jiff::Timestamp;
 
+use crate::broker::rules;
 use crate::error::HubError;
 use crate::identity::Identity;
 use crate::module_routes;
 use crate::queue::Queued;
+use crate::settings::{C2dBagEnd, C2dMessageId, PropertyNames, Settings, WrongMessageId};
 use crate::time::round_trip_text;
 
 const MAX_QUEUE: usize = 50;
@@ -66,7 +68,7 @@ impl CloudMessage {
 
     /// The topic to `device`. The SDK for C matches `%24.` literally, others index the fifth
     /// segment, so the system properties are always there and always encoded.
-    fn topic(&self, device: &str, message_id: &str) -> String {
+    fn topic(&self, device: &str, message_id: Option<&str>, end: C2dBagEnd) -> String {
         let mut topic = format!("devices/{device}/messages/devicebound/");
         if let Some(bag) = &self.bag {
             return topic + bag;
@@ -74,10 +76,13 @@ impl CloudMessage {
         let to = format!("/devices/{device}/messages/deviceBound");
         let expiry = self.expiry.map(round_trip_text);
         let mut system = self.system(message_id, expiry.as_deref());
-        system.insert(1, ("$.to", to.as_str()));
+        system.insert(usize::from(message_id.is_some()), ("$.to", to.as_str()));
         system.push(("iothub-ack", self.ack.as_deref().unwrap_or("none")));
         let system = system.into_iter().map(|(name, value)| (name, Some(value)));
         property_bag::write(&mut topic, system.chain(self.application()));
+        if end == C2dBagEnd::Slash {
+            topic.push('/');
+        }
         topic
     }
 
@@ -87,15 +92,19 @@ impl CloudMessage {
             return module_routes::input_topic(module, input, std::iter::empty()) + bag;
         }
         let expiry = self.expiry.map(round_trip_text);
-        let system = self.system(message_id, expiry.as_deref());
+        let system = self.system(Some(message_id), expiry.as_deref());
         let system = system.into_iter().map(|(name, value)| (name, Some(value)));
         module_routes::input_topic(module, input, self.application().chain(system))
     }
 
     /// The system properties that are there.
-    fn system<'a>(&'a self, message_id: &'a str, expiry: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+    fn system<'a>(
+        &'a self,
+        message_id: Option<&'a str>,
+        expiry: Option<&'a str>,
+    ) -> Vec<(&'static str, &'a str)> {
         let all = [
-            ("$.mid", Some(message_id)),
+            ("$.mid", message_id),
             ("$.cid", self.correlation_id.as_deref()),
             ("$.uid", self.user_id.as_deref()),
             ("$.ct", self.content_type.as_deref()),
@@ -110,7 +119,13 @@ impl CloudMessage {
     }
 
     /// Ready for the queue of a device, `queued` of whose messages wait.
-    pub(crate) fn into_queued(self, device: &str, queued: usize, now: Timestamp) -> Result<Queued, HubError> {
+    pub(crate) fn into_queued(
+        self,
+        device: &str,
+        queued: usize,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Result<Queued, HubError> {
         if queued >= MAX_QUEUE {
             return Err(HubError::new(
                 403_004,
@@ -125,18 +140,37 @@ impl CloudMessage {
                 format!("the body has {} bytes, at most {MAX_BODY} are allowed", self.body.len()),
             ));
         }
-        self.check()?;
-        let message_id = self.id();
-        let topic = checked_topic(self.topic(device, &message_id))?;
+        self.check(settings)?;
+        let message_id = match (&self.message_id, settings.c2d_message_id) {
+            (None, C2dMessageId::Absent) => None,
+            _ => Some(self.id()),
+        };
+        let topic = checked_topic(self.topic(device, message_id.as_deref(), settings.c2d_bag_end))?;
         let expires = self.expiry.or_else(|| now.checked_add(DEFAULT_LIFE).ok()).unwrap_or(Timestamp::MAX);
-        Ok(Queued { message_id: Some(message_id), input: None, topic, body: self.body, expires, wish: None })
+        Ok(Queued { message_id, input: None, topic, body: self.body, expires, wish: None })
     }
 
-    /// What no receiver could read is refused.
-    pub(crate) fn check(&self) -> Result<(), HubError> {
-        match self.properties.iter().any(|(name, _)| name.is_empty()) {
-            true => Err(HubError::argument("a property must have a name")),
-            false => Ok(()),
+    /// What no receiver could read, or IoT Hub does not document, is refused.
+    pub(crate) fn check(&self, settings: &Settings) -> Result<(), HubError> {
+        if self.properties.iter().any(|(name, _)| name.is_empty()) {
+            return Err(HubError::argument("a property must have a name"));
+        }
+        let documented = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let strange = self.properties.iter().find(|(name, _)| !name.bytes().all(documented));
+        if let Some((name, _)) = strange
+            && settings.c2d_property_names == PropertyNames::Documented
+        {
+            let rule = "letters, digits and !#$%&'*+-.^_`|~ of ASCII";
+            return Err(HubError::argument(format!("the name of a property has {rule}: '{name}'")));
+        }
+        if settings.message_id == WrongMessageId::Refused
+            && self.message_id.as_deref().is_some_and(|id| !rules::is_message_id(id))
+        {
+            return Err(HubError::argument(format!("the message id {}", rules::MESSAGE_ID_RULE)));
+        }
+        match self.ack.as_deref() {
+            None | Some("none" | "positive" | "negative" | "full") => Ok(()),
+            Some(_) => Err(HubError::argument("the ack must be none, positive, negative or full")),
         }
     }
 

@@ -17,7 +17,7 @@ fn the_topic_has_what_the_sdks_insist_on() {
         .with_property("prop2", Some(""))
         .with_property("prop3", Some("a string"));
     message.ack = Some("full".into());
-    let topic = message.topic("MyDevice01", "1a2b");
+    let topic = message.topic("MyDevice01", Some("1a2b"), C2dBagEnd::Plain);
     assert_eq!(
         topic,
         "devices/MyDevice01/messages/devicebound/%24.mid=1a2b\
@@ -25,8 +25,10 @@ fn the_topic_has_what_the_sdks_insist_on() {
          &iothub-ack=full&prop1&prop2=&prop3=a%20string"
     );
     message.expiry = Some("3237-07-19T23:06:40Z".parse().unwrap());
-    assert!(message.topic("d", "m").contains("%24.exp=3237-07-19T23%3A06%3A40.0000000Z&"));
-    assert!(CloudMessage::new("").topic("d", "m").contains("iothub-ack=none"));
+    assert!(
+        message.topic("d", Some("m"), C2dBagEnd::Plain).contains("%24.exp=3237-07-19T23%3A06%3A40.0000000Z&")
+    );
+    assert!(CloudMessage::new("").topic("d", Some("m"), C2dBagEnd::Plain).contains("iothub-ack=none"));
 }
 
 /// What senders write, and how it looks in the topic.
@@ -51,7 +53,7 @@ const VALUES: [(Option<&str>, &str); 14] = [
 fn values_are_encoded_for_every_parser() {
     for (value, expected) in VALUES {
         let message = CloudMessage::new("").with_id("1").with_property("k", value);
-        let topic = message.topic("d", "1");
+        let topic = message.topic("d", Some("1"), C2dBagEnd::Plain);
         let (_, bag) = topic.rsplit_once('/').unwrap();
         assert_eq!(bag.rsplit_once('&').unwrap().1, expected, "{value:?}");
     }
@@ -62,7 +64,10 @@ fn a_bag_goes_out_as_it_is_given() {
     let mut message = CloudMessage::new("x").with_id("1").with_property("gone", None);
     for bag in ["%24.mid=1&k=a%2fb/", "", "$.mid=1&p+q=1+1"] {
         message = message.with_bag(bag);
-        assert_eq!(message.topic("d", "1"), format!("devices/d/messages/devicebound/{bag}"));
+        assert_eq!(
+            message.topic("d", Some("1"), C2dBagEnd::Plain),
+            format!("devices/d/messages/devicebound/{bag}")
+        );
         let module = Identity::module("d", "m");
         assert_eq!(message.input_topic(&module, "in", "1"), format!("devices/d/modules/m/inputs/in/{bag}"));
     }
@@ -78,7 +83,7 @@ proptest! {
         let mut message = CloudMessage::new("x").with_id(&id);
         message.expiry = Some(at(expiry));
         message.properties = properties.clone();
-        let topic = message.topic("d", &id);
+        let topic = message.topic("d", Some(&id), C2dBagEnd::Plain);
         let device = iothub_mqtt::hub::identity::Identity::new("h", "d", None).unwrap();
         let read = iothub_mqtt::hub::message::Message::from_devicebound(&topic, Bytes::new(), &device).unwrap();
         for (name, _) in &properties {
@@ -94,16 +99,18 @@ proptest! {
 
 #[test]
 fn the_queue_is_limited_in_number_and_size() {
-    let queued = |body: usize, waiting| CloudMessage::new(vec![0; body]).into_queued("d", waiting, at(0));
+    let queued = |body: usize, waiting| {
+        CloudMessage::new(vec![0; body]).into_queued("d", waiting, at(0), &Settings::default())
+    };
     assert_eq!(queued(1, 49).unwrap().expires, at(3600), "an hour by default");
     assert_eq!(queued(1, 50).unwrap_err().code, 403_004);
     assert!(queued(65_536, 0).is_ok());
     assert_eq!(queued(65_537, 0).unwrap_err().code, 413_001);
     let wide = CloudMessage::new("").with_property("p", Some(&"x".repeat(65_535)));
-    assert_eq!(wide.into_queued("d", 0, at(0)).unwrap_err().status, 400);
+    assert_eq!(wide.into_queued("d", 0, at(0), &Settings::default()).unwrap_err().status, 400);
     let nameless = CloudMessage::new("").with_property("", Some("x"));
-    assert_eq!(nameless.into_queued("d", 0, at(0)).unwrap_err().status, 400);
+    assert_eq!(nameless.into_queued("d", 0, at(0), &Settings::default()).unwrap_err().status, 400);
     let mut short = CloudMessage::new("");
     short.expiry = Some(at(10));
-    assert_eq!(short.into_queued("d", 0, at(0)).unwrap().expires, at(10));
+    assert_eq!(short.into_queued("d", 0, at(0), &Settings::default()).unwrap().expires, at(10));
 }

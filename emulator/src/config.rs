@@ -14,6 +14,7 @@ use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
 use crate::routing::{EndpointOptions, RouteOptions};
 use crate::scenario::TimedFault;
+use crate::settings::Settings;
 use crate::setup;
 use crate::toml_file::File;
 
@@ -27,6 +28,7 @@ struct Config {
     certs: Option<PathBuf>,
     files: Option<FileOptions>,
     events: Option<PathBuf>,
+    settings: Option<Settings>,
     state: Option<PathBuf>,
     #[serde(default)]
     x509_roots: Vec<Pem>,
@@ -98,6 +100,7 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     set(&mut options.mqtt_port, config.mqtt_port);
     set(&mut options.https_port, config.https_port);
     set(&mut options.name, config.name);
+    set(&mut options.settings, config.settings);
     if let Some(certs) = config.certs {
         options.certs = Some(file.resolve(certs));
     }

@@ -74,6 +74,8 @@ pub(crate) enum Event {
     },
     /// A twin operation of a device that was answered with an error.
     TwinRefused {
+        /// Absent where the whole twin was asked for.
+        section: Option<&'static str>,
         status: u16,
         reason: String,
     },
@@ -189,14 +191,18 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("state", state)?;
                 map.serialize_entry("message_id", message_id)?;
                 map.serialize_entry("delivery_count", delivery_count)?;
+                if *state == "late" {
+                    let reason = "412002 DeviceMessageLockLost: the PUBACK came after the lock had ended";
+                    map.serialize_entry("reason", reason)?;
+                }
             }
             Event::Twin { section, version, patch } => {
                 map.serialize_entry("section", section)?;
                 map.serialize_entry("version", version)?;
                 map.serialize_entry("patch", patch)?;
             }
-            Event::TwinRefused { status, reason } => {
-                map.serialize_entry("section", "reported")?;
+            Event::TwinRefused { section, status, reason } => {
+                map.serialize_entry("section", section)?;
                 map.serialize_entry("status", status)?;
                 map.serialize_entry("reason", reason)?;
             }

@@ -89,14 +89,19 @@ impl Hub {
         let store = certs::open(dir, &names)?;
         let roots =
             Roots::read(&options.x509_roots).map_err(|why| StartError::new(format!("--x509-root {why}")))?;
-        let authority = Authority { hosts: names, policies: setup::policies(&store)?, roots };
+        let authority = Authority {
+            hosts: names,
+            policies: setup::policies(&store)?,
+            roots,
+            tokens: (&options.settings).into(),
+        };
         for (number, fault) in (1..).zip(&options.faults) {
             fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
         }
         let mut registry = setup::registry(&options, &store)?;
         let kept = options.state.as_deref().map(Store::open).transpose()?;
         if let Some(kept) = &kept {
-            for (identity, entry) in kept.read(&options.timing)? {
+            for (identity, entry) in kept.read(&options.settings)? {
                 registry.insert(identity, entry);
             }
         }
@@ -104,9 +109,9 @@ impl Hub {
         let routing = Routing::new(&options.routing).map_err(StartError::new)?;
         let files = Files::new(&options.files).map_err(StartError::new)?;
         let dps = setup::dps(&options, &store)?;
-        let timing = options.timing;
+        let settings = options.settings;
         let broker =
-            Arc::new(Broker::new(Parts { authority, registry, routes, routing, files, dps, timing }));
+            Arc::new(Broker::new(Parts { authority, registry, routes, routing, files, dps, settings }));
         let subscribed = subscribe(&broker.events);
 
         let mqtt_listener = setup::bind(&options.host, options.mqtt_port, "--mqtt-port", 8883)?;

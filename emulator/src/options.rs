@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,6 +11,7 @@ use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::routing::RoutingOptions;
 use crate::scenario::TimedFault;
+use crate::settings::Settings;
 
 /// How an identity proves itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,21 +113,6 @@ impl fmt::Debug for IdentityOptions {
     }
 }
 
-/// Times that a test may not want to wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// How long a client may take from TCP to CONNECT; 60 s.
-    pub connect_deadline: Duration,
-    /// How long a message to a device or module waits for its PUBACK before it is sent again; IoT Hub's minute.
-    pub c2d_lock: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { connect_deadline: Duration::from_secs(60), c2d_lock: Duration::from_secs(60) }
-    }
-}
-
 /// Everything has a default that suits a test: loopback, free ports, a directory that goes away.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -150,7 +135,8 @@ pub struct Options {
     pub routing: RoutingOptions,
     /// How devices upload files.
     pub files: FileOptions,
-    pub timing: Timing,
+    /// How the hub behaves where IoT Hub's own way is open, and times that a test may not want to wait for.
+    pub settings: Settings,
     /// The certificate authorities that vouch for devices with [`CredentialOptions::Authority`]. A
     /// chain may end at any of them, which need not be a root.
     pub x509_roots: Vec<Pem>,
@@ -174,7 +160,7 @@ impl Default for Options {
             routes: Vec::new(),
             routing: RoutingOptions::default(),
             files: FileOptions::default(),
-            timing: Timing::default(),
+            settings: Settings::default(),
             x509_roots: Vec::new(),
             state: None,
             dps: DpsOptions::default(),

@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::feedback::Wish;
 
-/// As many as a device's queue of C2D messages holds.
-const MAX_IN_FLIGHT: usize = 50;
-
 /// A message to queue: ready to be sent, with the time when the hub gives up.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -45,6 +42,8 @@ struct Entry {
     delivery: Delivery,
     expires: Timestamp,
     lock: Option<Lock>,
+    /// The packet id of a lock that ran out.
+    lost: Option<u16>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -69,7 +68,7 @@ impl Queue {
     pub(crate) fn push(&mut self, message: Queued) {
         let Queued { message_id, input, topic, body, expires, wish } = message;
         let delivery = Delivery { message_id, input, topic, body, count: 0, wish };
-        self.entries.push_back(Entry { delivery, expires, lock: None });
+        self.entries.push_back(Entry { delivery, expires, lock: None, lost: None });
     }
 
     /// Takes the messages whose time to live is over out of the queue.
@@ -87,7 +86,7 @@ impl Queue {
         let mut unlocked = Vec::new();
         for entry in &mut self.entries {
             if entry.lock.is_some_and(|lock| lock.until <= now) {
-                entry.lock = None;
+                entry.lost = entry.lock.take().map(|lock| lock.packet_id);
                 unlocked.push(entry.delivery.clone());
             }
         }
@@ -96,7 +95,9 @@ impl Queue {
 
     /// Unlocks every message: the session that they were sent on is gone.
     pub(crate) fn unlock_all(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.lock = None);
+        for entry in &mut self.entries {
+            (entry.lock, entry.lost) = (None, None);
+        }
     }
 
     /// Lets every lock end at `until`: the clock that they were made by is that of another run.
@@ -111,19 +112,16 @@ impl Queue {
 
     /// The next message to send, locked under `packet_id` until `until`.
     pub(crate) fn send_next(&mut self, packet_id: u16, until: Instant) -> Option<Delivery> {
-        if !self.has_ready() {
-            return None;
-        }
         let entry = self.entries.iter_mut().find(|entry| entry.lock.is_none())?;
         entry.lock = Some(Lock { packet_id, until });
         entry.delivery.count += 1;
         Some(entry.delivery.clone())
     }
 
-    /// Whether there is a message to send, and not too many are on their way.
-    pub(crate) fn has_ready(&self) -> bool {
+    /// Whether there is a message to send, and fewer than `in_flight` are on their way.
+    pub(crate) fn has_ready(&self, in_flight: usize) -> bool {
         let locked = self.entries.iter().filter(|entry| entry.lock.is_some()).count();
-        locked < MAX_IN_FLIGHT && locked < self.entries.len()
+        locked < in_flight && locked < self.entries.len()
     }
 
     /// The messages of a resumed session that were sent and not acknowledged, to be sent again
@@ -147,6 +145,11 @@ impl Queue {
     /// Completes the message that was sent under `packet_id`; `None` where its lock is over.
     pub(crate) fn complete(&mut self, packet_id: u16) -> Option<Delivery> {
         self.extract(|entry| entry.lock.is_some_and(|lock| lock.packet_id == packet_id)).pop()
+    }
+
+    /// The message that was sent under `packet_id` and came back to the queue when its lock ran out.
+    pub(crate) fn lost(&self, packet_id: u16) -> Option<&Delivery> {
+        self.entries.iter().find(|entry| entry.lost == Some(packet_id)).map(|entry| &entry.delivery)
     }
 
     fn extract(&mut self, out: impl Fn(&Entry) -> bool) -> Vec<Delivery> {

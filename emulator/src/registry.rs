@@ -68,6 +68,12 @@ impl Entry {
         self.link.as_ref()?;
         self.session.granted(subject)
     }
+
+    /// The same of the calls of one method.
+    pub(crate) fn granted_method(&self, name: &str) -> Option<u8> {
+        self.link.as_ref()?;
+        self.session.granted_method(name)
+    }
 }
 
 /// How a connection ended, or was none.
@@ -145,6 +151,15 @@ impl Session {
     pub(crate) fn granted(&self, subject: Subject) -> Option<u8> {
         self.subscriptions.iter().filter(|s| s.subject == subject).map(|s| s.qos).max()
     }
+
+    fn granted_method(&self, name: &str) -> Option<u8> {
+        let covers = |s: &&Subscription| {
+            let path = s.filter.strip_prefix("$iothub/methods/POST/").and_then(|path| path.strip_suffix('#'));
+            s.subject == Subject::Methods
+                && path.is_some_and(|path| path.is_empty() || path.strip_suffix('/') == Some(name))
+        };
+        self.subscriptions.iter().filter(covers).map(|s| s.qos).max()
+    }
 }
 
 /// A live connection. Whoever takes it out of its entry has ended the connection: the task behind it
@@ -168,6 +183,12 @@ pub(crate) enum Command {
     Publish {
         subject: Subject,
         topic: String,
+        body: bytes::Bytes,
+    },
+    /// Call a method, where its filter is granted.
+    Method {
+        name: String,
+        rid: String,
         body: bytes::Bytes,
     },
     Fault(Armed),

@@ -35,11 +35,12 @@ impl Servers {
         store: &Store,
         broker: Arc<Broker>,
     ) -> Result<Self, StartError> {
+        let versions = broker.settings.tls;
         Ok(Self {
             mqtt,
             https,
-            mqtt_tls: tls::server_config(store, &[])?.into(),
-            https_tls: tls::server_config(store, &[b"http/1.1"])?.into(),
+            mqtt_tls: tls::server_config(store, &[], versions)?.into(),
+            https_tls: tls::server_config(store, &[b"http/1.1"], versions)?.into(),
             broker,
         })
     }
@@ -61,7 +62,7 @@ impl Servers {
         };
         let handle = runtime.handle().clone();
         let broker = self.broker;
-        let deadline = broker.timing.connect_deadline;
+        let deadline = broker.settings.connect_deadline;
         let for_https = broker.clone();
         std::thread::Builder::new()
             .name("iothub-emulator".into())

@@ -13,6 +13,7 @@ use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options};
 use crate::registry::{Entry, Record, Registry};
+use crate::settings::TwinSize;
 use crate::time::now_text;
 use crate::tls::is_thumbprint;
 use crate::twins::Twin;
@@ -119,13 +120,14 @@ fn twin(given: &IdentityOptions) -> Result<Twin, String> {
     let now = now_text();
     let mut twin = Twin::new(&now);
     if !given.tags.is_empty() {
-        twin.tag(&given.tags, false).map_err(|rule| format!("tags: {rule}"))?;
+        twin.tag(&given.tags, false, TwinSize::Counted).map_err(|rule| format!("tags: {rule}"))?;
     }
     if !given.desired.is_empty() {
-        twin.desire(&given.desired, false, &now).map_err(|rule| format!("desired: {rule}"))?;
+        twin.desire(&given.desired, false, &now, TwinSize::Counted)
+            .map_err(|rule| format!("desired: {rule}"))?;
     }
     if !given.reported.is_empty() {
-        twin.report(&given.reported, &now).map_err(|rule| format!("reported: {rule}"))?;
+        twin.report(&given.reported, &now, TwinSize::Counted).map_err(|rule| format!("reported: {rule}"))?;
     }
     Ok(twin)
 }

@@ -15,8 +15,8 @@ use redb::{Database, DatabaseError, ReadableTable as _, TableDefinition};
 
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::options::Timing;
 use crate::registry::{Entry, Session};
+use crate::settings::Settings;
 
 pub(crate) mod base64_text;
 mod writer;
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Everybody who was kept; modules whose device was not are left out.
-    pub(crate) fn read(&self, timing: &Timing) -> Result<Vec<(Identity, Entry)>, StartError> {
+    pub(crate) fn read(&self, settings: &Settings) -> Result<Vec<(Identity, Entry)>, StartError> {
         let failed = |why: String| StartError::new(format!("--state {}: {why}", self.path.display()));
         let mut kept: Vec<(Identity, Entry)> = Vec::new();
         let mut devices = HashSet::new();
@@ -90,7 +90,7 @@ impl Store {
                 .map_err(|e| format!("{id} cannot be read ({e}): delete the file to start anew"))?;
             // The clients are gone, and with them what CleanSession 1 promised.
             if entry.session.stored {
-                entry.queue.relock(Instant::now() + timing.c2d_lock);
+                entry.queue.relock(Instant::now() + settings.c2d_lock);
             } else {
                 entry.session = Session::default();
                 entry.queue.unlock_all();

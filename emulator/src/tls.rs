@@ -18,13 +18,22 @@ use x509_parser::prelude::FromDer as _;
 
 use crate::certs::Store;
 use crate::error::StartError;
+use crate::settings::TlsVersions;
 
 /// `protocols` are the ALPN names, most wanted first; none where the peer need not name one.
-pub(crate) fn server_config(store: &Store, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>, StartError> {
+pub(crate) fn server_config(
+    store: &Store,
+    protocols: &[&[u8]],
+    versions: TlsVersions,
+) -> Result<Arc<ServerConfig>, StartError> {
+    let versions = match versions {
+        TlsVersions::Both => rustls::ALL_VERSIONS,
+        TlsVersions::Tls12 => &[&rustls::version::TLS12],
+    };
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(AnyCertificate(provider.clone()));
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map(|builder| builder.with_client_cert_verifier(verifier))
         .and_then(|builder| builder.with_single_cert(store.chain.clone(), store.key.clone_key()))
         .map_err(|error| StartError::new(format!("TLS: {error}")))?;

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::error::HubError;
+use crate::settings::TwinSize;
+
 const MAX_DEPTH: usize = 10;
 const MAX_NAME: usize = 1024;
 const MAX_STRING: usize = 4096;
@@ -12,6 +15,31 @@ const MIN_INTEGER: i64 = -4_503_599_627_370_496;
 const MAX_INTEGER: i64 = 4_503_599_627_370_495;
 
 type Object = Map<String, Value>;
+
+/// Why a change of a twin is refused, in the hub's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// A name or a value breaks a rule.
+    Rule(String),
+    /// A section, or the tags, would grow too large.
+    TooLarge(String),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Rule(text) | Self::TooLarge(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl From<Refused> for HubError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Rule(text) => Self::argument(text),
+            Refused::TooLarge(text) => Self::new(413_001, "MessageTooLarge", text),
+        }
+    }
+}
 
 /// One half of the properties, with its own version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,12 +71,14 @@ impl Section {
     }
 
     /// Merges a valid patch; the new version.
-    fn apply(&mut self, patch: &Object, now: &str) -> Result<u64, String> {
-        validate(patch)?;
+    fn apply(&mut self, patch: &Object, now: &str, way: TwinSize) -> Result<u64, Refused> {
+        validate(patch).map_err(Refused::Rule)?;
         let merged = merged(self.values.clone(), patch);
-        let size = size(&merged);
+        let size = size_in(&merged, way);
         if size > MAX_SECTION {
-            return Err(format!("Twin properties size {size} exceeds maximum {MAX_SECTION}"));
+            return Err(Refused::TooLarge(format!(
+                "Twin properties size {size} exceeds maximum {MAX_SECTION}"
+            )));
         }
         stamp(&mut self.metadata, patch, now);
         self.values = merged;
@@ -57,9 +87,9 @@ impl Section {
     }
 
     /// Replaces everything (the service's PUT); the new version.
-    fn replace(&mut self, values: &Object, now: &str) -> Result<u64, String> {
+    fn replace(&mut self, values: &Object, now: &str, way: TwinSize) -> Result<u64, Refused> {
         let mut fresh = Self { version: self.version, ..Self::new(now) };
-        let version = fresh.apply(values, now)?;
+        let version = fresh.apply(values, now, way)?;
         *self = fresh;
         Ok(version)
     }
@@ -106,8 +136,9 @@ impl Twin {
     /// As a provisioning service makes it: the versions count from what is there at first.
     pub(crate) fn initial(tags: &Object, desired: &Object, now: &str) -> Result<Self, String> {
         let mut twin = Self::new(now);
-        twin.desire(desired, false, now)?;
-        twin.tag(tags, false)?;
+        let text = |refused: Refused| refused.to_string();
+        twin.desire(desired, false, now, TwinSize::Counted).map_err(text)?;
+        twin.tag(tags, false, TwinSize::Counted).map_err(text)?;
         twin.desired.version = 1;
         twin.version = 1;
         Ok(twin)
@@ -135,9 +166,13 @@ impl Twin {
         json!({ "desired": self.desired.for_service(), "reported": self.reported.for_service() })
     }
 
+    pub(crate) fn reported_version(&self) -> u64 {
+        self.reported.version
+    }
+
     /// A device's PATCH; the new version of the reported properties.
-    pub(crate) fn report(&mut self, patch: &Object, now: &str) -> Result<u64, String> {
-        let version = self.reported.apply(patch, now)?;
+    pub(crate) fn report(&mut self, patch: &Object, now: &str, way: TwinSize) -> Result<u64, Refused> {
+        let version = self.reported.apply(patch, now, way)?;
         self.version += 1;
         Ok(version)
     }
@@ -145,25 +180,31 @@ impl Twin {
     /// A back-end's change of the desired properties.
     ///
     /// `$version` and `$metadata` in it are ignored, as they come back from a GET.
-    pub(crate) fn desire(&mut self, patch: &Object, replace: bool, now: &str) -> Result<Desired, String> {
+    pub(crate) fn desire(
+        &mut self,
+        patch: &Object,
+        replace: bool,
+        now: &str,
+        way: TwinSize,
+    ) -> Result<Desired, Refused> {
         let mut patch = patch.clone();
         patch.retain(|name, _| name != "$version" && name != "$metadata");
         let version = match replace {
-            true => self.desired.replace(&patch, now)?,
-            false => self.desired.apply(&patch, now)?,
+            true => self.desired.replace(&patch, now, way)?,
+            false => self.desired.apply(&patch, now, way)?,
         };
         self.version += 1;
         self.changes += 1;
         Ok(Desired { patch, version })
     }
 
-    pub(crate) fn tag(&mut self, patch: &Object, replace: bool) -> Result<(), String> {
-        validate(patch)?;
+    pub(crate) fn tag(&mut self, patch: &Object, replace: bool, way: TwinSize) -> Result<(), Refused> {
+        validate(patch).map_err(Refused::Rule)?;
         let old = if replace { Object::new() } else { self.tags.clone() };
         let tags = merged(old, patch);
-        let size = size(&tags);
+        let size = size_in(&tags, way);
         if size > MAX_TAGS {
-            return Err(format!("Twin tags size {size} exceeds maximum {MAX_TAGS}"));
+            return Err(Refused::TooLarge(format!("Twin tags size {size} exceeds maximum {MAX_TAGS}")));
         }
         self.tags = tags;
         self.version += 1;
@@ -205,6 +246,13 @@ fn stamp(metadata: &mut Object, patch: &Object, now: &str) {
                 _ => *entry = Object::from_iter([("$lastUpdated".to_owned(), now.into())]),
             }
         }
+    }
+}
+
+fn size_in(object: &Object, way: TwinSize) -> usize {
+    match way {
+        TwinSize::Counted => size(object),
+        TwinSize::Json => serde_json::to_string(object).map_or(usize::MAX, |text| text.len()),
     }
 }
 

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const COUNTED: TwinSize = TwinSize::Counted;
+
 fn object(value: Value) -> Object {
     value.as_object().unwrap().clone()
 }
@@ -86,14 +88,105 @@ fn validation_beyond_the_vectors() {
 }
 
 #[test]
+fn the_published_texts_of_refusals() {
+    for (patch, expected) in [
+        (
+            json!({"x": "v".repeat(4097)}),
+            "Value associated with property name x has length 4097 that exceeds maximum length of 4096",
+        ),
+        (
+            json!({"x": MIN_INTEGER - 1}),
+            "Property x has an out of bound value. Valid values are between -4503599627370496 and 4503599627370495",
+        ),
+        (json!({"a.b": 1}), "Property name a.b contains invalid character '.'"),
+        (json!({"k".repeat(1025): 1}), "Length of property name kkkkkkkkkk.. exceeds maximum length of 1024"),
+        (json!({"x": [null]}), "Arrays cannot contain 'null' as value"),
+        (json!({"x": [{"y": null}]}), "Property y of an object in an array cannot be 'null'"),
+        (json!({"x": [[[[[[[[[[[]]]]]]]]]]]}), "Nested depth of twin property exceeds 10"),
+    ] {
+        assert_eq!(validate(&object(patch)), Err(expected.to_owned()));
+    }
+}
+
+#[test]
+fn each_limit_of_a_value_holds_to_the_unit() {
+    let nested = |depth: usize| (0..depth).fold(json!({}), |inner, _| json!({ "l": inner }));
+    let arrays = |depth: usize| (1..depth).fold(json!([]), |inner, _| json!([inner]));
+    for (patch, good) in [
+        (nested(10), true),
+        (nested(11), false),
+        (json!({"a": arrays(10)}), true),
+        (json!({"a": arrays(11)}), false),
+        (json!({"a": [nested(8)]}), true),
+        (json!({"a": [nested(9)]}), false),
+        // Bytes and not characters.
+        (json!({"a": "é".repeat(2048)}), true),
+        (json!({"a": "é".repeat(2049)}), false),
+        (json!({"é".repeat(512): 1}), true),
+        (json!({"é".repeat(513): 1}), false),
+        (json!({"a": MAX_INTEGER}), true),
+        (json!({"a": MAX_INTEGER + 1}), false),
+        (json!({"a": MIN_INTEGER}), true),
+        (json!({"a": MIN_INTEGER - 1}), false),
+        (json!({"a": 1e300, "b": -0.5}), true),
+        (json!({"a": null, "b": true, "c": "", "d": [], "e": {}}), true),
+        (json!({"": 1}), true),
+        (json!({"a\u{0}": 1}), false),
+        (json!({"a\u{7f}": 1}), false),
+        (json!({"a\u{9f}": 1}), false),
+        (json!({"a\u{a0}": 1}), false),
+        (json!({"a\u{2003}": 1}), false),
+        (json!({"a-_/:;@": 1}), true),
+    ] {
+        assert_eq!(validate(&object(patch.clone())).is_ok(), good, "{patch}");
+    }
+}
+
+#[test]
+fn a_section_holds_32_kib_as_they_are_counted_or_as_json() {
+    // Eight properties of 4096 bytes each, counted; as JSON there are 49 bytes of quotes and the like.
+    let full = |last: usize| {
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let lengths = [4095, 4095, 4095, 4095, 4095, 4095, 4095, last];
+        let pairs =
+            names.iter().zip(lengths).map(|(name, length)| ((*name).to_owned(), "v".repeat(length).into()));
+        Object::from_iter(pairs)
+    };
+    for (last, way, good) in [
+        (4095, TwinSize::Counted, true),
+        (4096, TwinSize::Counted, false),
+        (4095 - 49, TwinSize::Json, true),
+        (4095 - 48, TwinSize::Json, false),
+    ] {
+        let mut twin = Twin::new("now");
+        assert_eq!(twin.report(&full(last), "now", way).is_ok(), good, "{last} {way:?}");
+        let mut twin = Twin::new("now");
+        assert_eq!(twin.desire(&full(last), false, "now", way).is_ok(), good, "{last} {way:?}");
+    }
+    let tags = |length: usize| {
+        let half = "v".repeat(4096);
+        object(json!({ "a": half, "b": "v".repeat(length) }))
+    };
+    let mut twin = Twin::new("now");
+    assert!(twin.tag(&tags(4094), false, COUNTED).is_ok());
+    assert!(matches!(twin.tag(&tags(4095), false, COUNTED), Err(Refused::TooLarge(_))));
+    // Deleting makes room.
+    let mut twin = Twin::new("now");
+    twin.report(&full(4095), "now", COUNTED).unwrap();
+    twin.report(&object(json!({"a": null, "z": "v"})), "now", COUNTED).unwrap();
+}
+
+#[test]
 fn a_section_that_grows_too_large_keeps_its_state() {
     let mut twin = Twin::new("now");
     let chunk = |name: &str| object(json!({ name: "v".repeat(4000) }));
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-        twin.report(&chunk(name), "now").unwrap();
+        twin.report(&chunk(name), "now", COUNTED).unwrap();
     }
     let before = twin.for_device();
-    assert!(twin.report(&chunk("i"), "now").unwrap_err().contains("exceeds maximum 32768"));
+    let size = 9 * 4001;
+    let text = format!("Twin properties size {size} exceeds maximum 32768");
+    assert_eq!(twin.report(&chunk("i"), "now", COUNTED), Err(Refused::TooLarge(text)));
     assert_eq!(twin.for_device(), before);
 }
 
@@ -101,11 +194,11 @@ fn a_section_that_grows_too_large_keeps_its_state() {
 fn versions_count_each_section_alone() {
     let mut twin = Twin::new("now");
     assert_eq!(twin.for_device(), json!({"desired": {"$version": 1}, "reported": {"$version": 1}}));
-    assert_eq!(twin.report(&object(json!({"r": 1})), "now"), Ok(2));
-    assert_eq!(twin.report(&object(json!({})), "now"), Ok(3));
+    assert_eq!(twin.report(&object(json!({"r": 1})), "now", COUNTED), Ok(2));
+    assert_eq!(twin.report(&object(json!({})), "now", COUNTED), Ok(3));
     let patch = object(json!({"d": 1, "gone": null, "$version": 99, "$metadata": {}}));
     assert_eq!(
-        twin.desire(&patch, false, "now").map(|d| d.notification()),
+        twin.desire(&patch, false, "now", COUNTED).map(|d| d.notification()),
         Ok(json!({"d": 1, "gone": null, "$version": 2}))
     );
     assert_eq!(
@@ -117,8 +210,8 @@ fn versions_count_each_section_alone() {
 #[test]
 fn a_replacement_keeps_counting() {
     let mut twin = Twin::new("now");
-    twin.desire(&object(json!({"a": 1})), false, "now").unwrap();
-    let told = twin.desire(&object(json!({"b": 2})), true, "later").unwrap();
+    twin.desire(&object(json!({"a": 1})), false, "now", COUNTED).unwrap();
+    let told = twin.desire(&object(json!({"b": 2})), true, "later", COUNTED).unwrap();
     assert_eq!(told.notification(), json!({"b": 2, "$version": 3}));
     assert_eq!(twin.for_device()["desired"], json!({"b": 2, "$version": 3}));
 }
@@ -126,8 +219,8 @@ fn a_replacement_keeps_counting() {
 #[test]
 fn metadata_follows_the_leaves() {
     let mut twin = Twin::new("t0");
-    twin.report(&object(json!({"a": {"b": 1, "c": 2}})), "t1").unwrap();
-    twin.report(&object(json!({"a": {"b": 3, "c": null}})), "t2").unwrap();
+    twin.report(&object(json!({"a": {"b": 1, "c": 2}})), "t1", COUNTED).unwrap();
+    twin.report(&object(json!({"a": {"b": 3, "c": null}})), "t2", COUNTED).unwrap();
     assert_eq!(
         twin.for_service()["reported"]["$metadata"],
         json!({"$lastUpdated": "t2", "a": {"$lastUpdated": "t2", "b": {"$lastUpdated": "t2"}}})

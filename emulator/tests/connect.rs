@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use iothub_emulator::{Fault, Options, Timing};
+use iothub_emulator::{Fault, Options, Settings};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, LastWill, Packet, PubAck};
 use rustls::pki_types::PrivateKeyDer;
@@ -158,7 +158,7 @@ fn a_token_for_ever_is_taken() {
 #[test]
 fn a_client_that_says_nothing_is_closed_at_the_deadline() {
     let options = Options {
-        timing: Timing { connect_deadline: Duration::from_millis(50), ..Timing::default() },
+        settings: Settings { connect_deadline: Duration::from_millis(50), ..Settings::default() },
         ..Options::default().device("d")
     };
     let (hub, events) = start(options);
@@ -186,7 +186,7 @@ fn certificates_are_compared_by_thumbprint() {
     assert!(events.next("connected")["auth"].as_str().unwrap().contains("x509"));
     assert!(events.next("refused")["reason"].as_str().unwrap().contains("showed none"));
     assert!(
-        events.find("refused", |e| e["device"] == "y")["reason"].as_str().unwrap().contains("thumbprint")
+        events.find("refused", |e| e["device"] == "y")["reason"].as_str().unwrap().contains("Thumbprint")
     );
 }
 

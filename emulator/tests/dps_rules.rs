@@ -93,7 +93,7 @@ fn answers_come_at_the_granted_qos_and_only_to_subscribers() {
             client.acknowledge(publish.pkid);
         }
         let mut unsubscribe = rumqttc::mqttbytes::v4::Unsubscribe::new(FILTER);
-        unsubscribe.pkid = 2;
+        unsubscribe.pkid = 4;
         client.send(&Packet::Unsubscribe(unsubscribe));
         assert!(matches!(client.receive(), Some(Packet::UnsubAck(_))));
         client.publish(REGISTER, 3, "");

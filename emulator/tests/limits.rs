@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_millis(400);
 
 fn start_hurried() -> (Hub, Events) {
     let mut options = Options::default().device("d").device("e");
-    options.timing.connect_deadline = DEADLINE;
+    options.settings.connect_deadline = DEADLINE;
     start(options)
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use iothub_emulator::{CloudMessage, Fault, Hub, Options, Timing};
+use iothub_emulator::{CloudMessage, Fault, Hub, Options, Settings};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, UnsubAck, Unsubscribe};
 use serde_json::json;
@@ -241,8 +241,8 @@ fn losing_the_session_on_demand_shows_in_the_next_connack() {
 
 #[test]
 fn an_unacknowledged_message_comes_again_on_a_live_connection() {
-    let timing = Timing { c2d_lock: Duration::from_millis(400), ..Timing::default() };
-    let (hub, events) = start(Options { timing, ..Options::default().device("d") });
+    let settings = Settings { c2d_lock: Duration::from_millis(400), ..Settings::default() };
+    let (hub, events) = start(Options { settings, ..Options::default().device("d") });
     let mut client = Client::connect(&hub, "d");
     client.subscribe(DEVICEBOUND, QoS::AtLeastOnce);
     hub.send_c2d("d", CloudMessage::new("x")).unwrap();

@@ -24,10 +24,10 @@ use crate::time::unix_now;
 
 /// A client that does not read its answers is not read from beyond this.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
+/// How often a connection without a deadline looks around.
+const IDLE: Duration = Duration::from_secs(3600);
 /// Beyond this it is closed: back-ends go on sending, whether it reads or not.
 const MAX_UNREAD: usize = 16 * 1024 * 1024;
-/// D: the server's ceiling, 29 min 27 s, also where the client asked for no keep-alive.
-const MAX_SILENCE: Duration = Duration::from_secs(1767);
 /// How long the last bytes may take, and how long the peer has to read a refusal.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
@@ -57,7 +57,8 @@ pub(crate) fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Some(Welcome::Device(device)) => Connection::start(stream, device, broker).await,
             Some(Welcome::Registrant { client, keep_alive }) => {
-                Box::pin(registrant::serve(stream, client, silence(keep_alive), broker)).await;
+                let silence = silence(keep_alive, broker.settings.keep_alive_ceiling);
+                Box::pin(registrant::serve(stream, client, silence, broker)).await;
             }
         }
     }
@@ -69,11 +70,11 @@ pub(crate) fn end_of(until: Option<u64>) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_secs(left))
 }
 
-/// How long a client with this keep-alive may say nothing.
-fn silence(keep_alive: u16) -> Duration {
+/// How long a client may be silent: one and a half of its keep-alives, and not beyond the ceiling.
+fn silence(keep_alive: u16, ceiling: Duration) -> Duration {
     match keep_alive {
-        0 => MAX_SILENCE,
-        seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
+        0 => ceiling,
+        seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(ceiling),
     }
 }
 
@@ -100,10 +101,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn start(stream: Box<Stream<S>>, device: Admitted, broker: Arc<Broker>) -> impl Future<Output = ()> {
         let Admitted { identity, attached, keep_alive, until } = device;
         let Attached { number, session_present, stamp, commands } = attached;
+        let silence = silence(keep_alive, broker.settings.keep_alive_ceiling);
         let mut connection = Box::new(Self {
             client: Client { broker, identity, number, stamp, next_unlock: None, countdown: None },
             stream,
-            silence: silence(keep_alive),
+            silence,
             last_heard: Instant::now(),
             expires: end_of(until),
             disruption: Disruption::default(),
@@ -214,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match command {
             Command::Queue => self.client.deliver(output),
             Command::Publish { subject, topic, body } => self.client.send(subject, &topic, &body, output),
+            Command::Method { name, rid, body } => self.client.call(&name, &rid, &body, output),
             Command::Fault(armed) => return self.disturb(&armed),
         }
         Ok(())
@@ -241,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .into_iter()
             .flatten()
             .min()
-            .unwrap_or(now + MAX_SILENCE)
+            .unwrap_or(now + IDLE)
     }
 
     fn tick(&mut self) -> Result<(), End> {
@@ -295,4 +298,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 fn lost(error: impl std::fmt::Display) -> End {
     let reason = format!("404104 DeviceConnectionClosedRemotely: {error}");
     End::Cause(Cause::new("lost", reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_one_and_a_half_keep_alives_up_to_the_ceiling() {
+        let ceiling = Duration::from_secs(1767);
+        for (keep_alive, expected) in
+            [(0, 1767.0), (1, 1.5), (60, 90.0), (1177, 1765.5), (1178, 1767.0), (65535, 1767.0)]
+        {
+            assert_eq!(silence(keep_alive, ceiling).as_secs_f64(), expected, "{keep_alive}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_last_for_ever() {
+        assert_eq!(end_of(Some(u64::MAX)), None);
+        let soon = end_of(Some(unix_now() + 9)).unwrap_or_else(Instant::now);
+        assert!(soon > Instant::now() + Duration::from_secs(8));
+        assert!(soon < Instant::now() + Duration::from_secs(11));
+        assert_eq!(end_of(None), None);
+    }
 }

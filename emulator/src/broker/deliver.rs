@@ -28,7 +28,17 @@ impl Client {
 
     /// Sends at the granted QoS, and not at all to a client that did not subscribe.
     pub(super) fn send(&self, subject: Subject, topic: &str, body: &Bytes, out: &mut BytesMut) {
-        let packet_id = match self.broker.granted(&self.identity, subject) {
+        self.send_at(self.broker.granted(&self.identity, subject), topic, body, out);
+    }
+
+    /// Sends the call of a method to a client that subscribed to it.
+    pub(super) fn call(&self, name: &str, rid: &str, body: &Bytes, out: &mut BytesMut) {
+        let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
+        self.send_at(self.broker.granted_method(&self.identity, name), &topic, body, out);
+    }
+
+    fn send_at(&self, granted: Option<u8>, topic: &str, body: &Bytes, out: &mut BytesMut) {
+        let packet_id = match granted {
             None => return,
             Some(0) => 0,
             Some(_) => self.broker.next_packet_id(&self.identity),

@@ -16,6 +16,7 @@ use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::Will;
+use crate::settings::{ConnackCode, MismatchCode, Settings};
 use crate::time::unix_now;
 
 /// Of what a client sends behind a CONNECT that waits for its answer.
@@ -69,6 +70,15 @@ impl Refusal {
         Self { return_code, ..Self::silent(cause) }
     }
 
+    /// Puts the return code for failed authentication that is wanted in place of the usual one.
+    fn choose_code(&mut self, settings: &Settings) {
+        let usual = self.return_code == Some(ConnectReturnCode::NotAuthorized as u8);
+        let by_choice = self.cause.code == "fault" || self.registration.is_some();
+        if usual && !by_choice && settings.auth_refusal == ConnackCode::BadUserNameOrPassword {
+            self.return_code = Some(ConnectReturnCode::BadUserNamePassword as u8);
+        }
+    }
+
     fn tell(self, broker: &Broker) {
         let Self { identity, registration, cause, return_code } = self;
         let Some(registration) = registration else {
@@ -85,7 +95,7 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     broker: &Arc<Broker>,
 ) -> Option<Welcome> {
-    let decided = match tokio::time::timeout(broker.timing.connect_deadline, first_packet(stream)).await {
+    let decided = match tokio::time::timeout(broker.settings.connect_deadline, first_packet(stream)).await {
         Err(_) => Err(Refusal::silent(Cause::new("no_connect", "no CONNECT came in time"))),
         Ok(None) => return None,
         Ok(Some(Ok(Packet::Connect(connect)))) => {
@@ -111,7 +121,8 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             packet::write_connack(&mut stream.output, welcome.session_present(), 0);
             Some(welcome)
         }
-        Err(refusal) => {
+        Err(mut refusal) => {
+            refusal.choose_code(&broker.settings);
             if let Some(code) = refusal.return_code {
                 packet::write_connack(&mut stream.output, false, code);
             }
@@ -154,7 +165,7 @@ async fn mute<S: AsyncRead + AsyncWrite + Unpin>(
                 (Identity::device(registration.as_str()), Some(registration))
             }
             Some(Err(_)) => return true,
-            None => match rules::parse_username(username) {
+            None => match rules::parse_username(username, broker.settings.api_version) {
                 Ok(username) => (username.identity, None),
                 Err(_) => return true,
             },
@@ -188,7 +199,7 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
         Some(Err(reason)) => return Err(Refusal::unauthorized(Cause::new("user_name", reason))),
         None => {}
     }
-    let username = rules::parse_username(&login.username)
+    let username = rules::parse_username(&login.username, broker.settings.api_version)
         .map_err(|reason| Refusal::unauthorized(Cause::new("user_name", reason)))?;
     let identity = username.identity;
     let refuse = |cause| Refusal { identity: Some(identity.clone()), ..Refusal::unauthorized(cause) };
@@ -203,13 +214,21 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
     if connect.client_id != identity.to_string() {
         let reason =
             format!("the ClientId '{}' is not '{identity}', as the user name has it", connect.client_id);
-        return Err(refuse(Cause::new("client_id", reason)));
+        let mut refusal = refuse(Cause::new("client_id", reason));
+        if broker.settings.client_id_mismatch == MismatchCode::IdentifierRejected {
+            refusal.return_code = Some(ConnectReturnCode::BadClientId as u8);
+        }
+        return Err(refusal);
     }
     let password = Some(login.password.as_str()).filter(|password| !password.is_empty());
     let granted = broker.admit(&identity, password, peer.certificate.as_ref(), unix_now()).map_err(refuse)?;
-    let will = connect.last_will.map(|will| read_will(&identity, will)).transpose().map_err(|reason| {
-        Refusal { identity: Some(identity.clone()), ..Refusal::silent(Cause::new("will", reason)) }
-    })?;
+    let will =
+        connect.last_will.map(|will| read_will(&identity, will, &broker.settings)).transpose().map_err(
+            |reason| Refusal {
+                identity: Some(identity.clone()),
+                ..Refusal::silent(Cause::new("will", reason))
+            },
+        )?;
 
     let until = granted.until;
     let arrival = Arrival {
@@ -259,16 +278,14 @@ fn refused_on_demand(broker: &Broker, identity: &Identity) -> Option<Refusal> {
 }
 
 /// Checks a last will as the telemetry that it becomes.
-fn read_will(identity: &Identity, will: LastWill) -> Result<Will, String> {
+fn read_will(identity: &Identity, will: LastWill, settings: &Settings) -> Result<Will, String> {
     if will.qos == QoS::ExactlyOnce {
         return Err("the last will asks for QoS 2".into());
     }
-    match rules::classify_topic(identity, &will.topic)? {
-        Request::Telemetry { bag } => {
-            let mut properties = rules::parse_events_bag(bag)?;
-            if will.retain {
-                rules::set(&mut properties.application, "mqtt-retain".into(), Some("true".into()));
-            }
+    match rules::classify_topic(identity, &will.topic) {
+        Ok(Request::Telemetry { bag }) => {
+            let mut properties = rules::parse_events_bag(bag, settings)?;
+            properties.flag(will.retain, false, will.qos as u8, settings);
             Ok(Will { body: will.message, properties })
         }
         _ => Err(format!("'{}' is no topic for a last will", will.topic)),

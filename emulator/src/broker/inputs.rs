@@ -50,7 +50,7 @@ impl Broker {
         if identity.module_id().is_none() || !module_routes::is_input(input) {
             return Err(HubError::argument("an input is a name without / + # of a module"));
         }
-        message.check()?;
+        message.check(&self.settings)?;
         let id = message.id();
         let topic = message.input_topic(identity, input, &id);
         self.enqueue_input(identity, input, topic, Some(id.clone()), message.body, message.expiry)?;

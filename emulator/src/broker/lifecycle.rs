@@ -136,3 +136,7 @@ pub(super) fn check_etag(wanted: Option<&str>, current: &str) -> Result<(), HubE
         Some(_) => Err(HubError::new(412_001, "PreconditionFailed", format!("the etag is {current}"))),
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

@@ -11,10 +11,8 @@ use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::{Command, Link, Session, Stamp, Subscription, Trouble, Will};
+use crate::settings::{MethodFilters, StoredFilters, UnknownFilter};
 use crate::time::now_text;
-
-/// D limits a client to five topic filters.
-const MAX_FILTERS: usize = 5;
 
 /// Why a connection ended: a stable word and a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +78,9 @@ impl Broker {
         if !session_present {
             entry.session = Session::default();
             entry.queue.unlock_all();
+        }
+        if self.settings.stored_filters == StoredFilters::Queued {
+            entry.session.subscriptions.retain(|s| s.subject == Subject::of_queue(identity));
         }
         entry.session.stored = !arrival.clean_session;
         entry.model_id = arrival.model_id.clone().or(entry.model_id.take());
@@ -154,12 +155,14 @@ impl Broker {
         self.events.emit(Some(identity), || Event::Disconnected { code, reason });
     }
 
-    /// Adds subscriptions; the granted QoS of each, or why the connection is closed.
+    /// Adds subscriptions; the granted QoS of each, `None` where it is refused, or why the
+    /// connection is closed.
     pub(crate) fn subscribe(
         &self,
         identity: &Identity,
         filters: impl Iterator<Item = (String, u8)>,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<Option<u8>>, String> {
+        let limit = usize::from(self.settings.filter_limit);
         let mut state = self.state();
         let Some(entry) = state.registry.get_mut(identity) else {
             return Err("the identity is gone".into());
@@ -167,18 +170,26 @@ impl Broker {
         let mut granted = Vec::new();
         let mut named = Vec::new();
         for (filter, wanted) in filters {
-            let subject = rules::classify_filter(identity, &filter)
-                .ok_or_else(|| format!("'{filter}' is not a filter that {identity} may subscribe to"))?;
             let qos = wanted.min(1);
+            let Some(subject) = rules::classify_filter(identity, &filter) else {
+                match self.settings.unknown_filter {
+                    UnknownFilter::Close => {
+                        return Err(format!("'{filter}' is not a filter that {identity} may subscribe to"));
+                    }
+                    UnknownFilter::Refuse => granted.push(None),
+                    UnknownFilter::Ignore => granted.push(Some(qos)),
+                }
+                continue;
+            };
             let subscriptions = &mut entry.session.subscriptions;
             if let Some(known) = subscriptions.iter_mut().find(|s| s.filter == filter) {
                 known.qos = qos;
-            } else if subscriptions.len() < MAX_FILTERS {
+            } else if subscriptions.len() < limit {
                 subscriptions.push(Subscription { filter: filter.clone(), subject, qos });
             } else {
-                return Err(format!("'{filter}' is one topic filter more than the {MAX_FILTERS} allowed"));
+                return Err(format!("'{filter}' is one topic filter more than the {limit} allowed"));
             }
-            granted.push(qos);
+            granted.push(Some(qos));
             named.push((filter, qos));
         }
         self.events.emit(Some(identity), || Event::Subscribed { filters: named });
@@ -206,6 +217,14 @@ impl Broker {
         self.state().registry.get(identity).and_then(|entry| entry.granted(subject))
     }
 
+    /// The QoS at which calls of the method `name` are granted to the connected client.
+    pub(crate) fn granted_method(&self, identity: &Identity, name: &str) -> Option<u8> {
+        if self.settings.method_filters == MethodFilters::Any {
+            return self.granted(identity, Subject::Methods);
+        }
+        self.state().registry.get(identity).and_then(|entry| entry.granted_method(name))
+    }
+
     pub(crate) fn is_connected(&self, identity: &Identity) -> bool {
         self.state().registry.get(identity).is_some_and(|entry| entry.link.is_some())
     }
@@ -222,6 +241,7 @@ pub(super) fn disabled(identity: &Identity) -> Cause {
 pub(super) fn taken_over() -> Cause {
     Cause::new(
         "taken_over",
-        "400027 ConnectionForcefullyClosedOnNewConnection: another connection of the same identity came",
+        "400027 ConnectionForcefullyClosedOnNewConnection (409002 LinkCreationConflict): another connection of \
+         the same identity came",
     )
 }

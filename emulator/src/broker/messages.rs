@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::queue::{Delivery, Queued};
 use crate::registry::{Command, Entry, Stamp};
 use crate::routing::{Message, MessageSource};
+use crate::settings::C2dAtQos0;
 use crate::time::now_text;
 
 impl Broker {
@@ -65,7 +66,7 @@ impl Broker {
         let now = Timestamp::now();
         self.expire(&identity, entry.queue.expired(now));
         let wish = Wish::of(message.ack.as_deref(), &entry.record.generation);
-        let queued = Queued { wish, ..message.into_queued(device, entry.queue.len(), now)? };
+        let queued = Queued { wish, ..message.into_queued(device, entry.queue.len(), now, &self.settings)? };
         let message_id = queued.message_id.as_deref().unwrap_or_default().to_owned();
         self.enqueue(&mut state, &identity, queued);
         Ok(message_id)
@@ -87,15 +88,17 @@ impl Broker {
         let mut state = self.state();
         let entry = state.registry.get_mut(identity)?;
         self.expire(identity, entry.queue.expired(Timestamp::now()));
-        if !entry.queue.has_ready() {
+        if !entry.queue.has_ready(self.settings.c2d_in_flight.into()) {
             return None;
         }
         let packet_id = entry.next_packet_id();
-        let delivery = entry.queue.send_next(packet_id, Instant::now() + self.timing.c2d_lock)?;
+        let delivery = entry.queue.send_next(packet_id, Instant::now() + self.settings.c2d_lock)?;
         self.settle(identity, "delivered", &delivery);
         if qos == 0 {
-            entry.queue.complete(packet_id);
-            self.settle(identity, "completed", &delivery);
+            if self.settings.c2d_at_qos_0 == C2dAtQos0::Complete {
+                entry.queue.complete(packet_id);
+                self.settle(identity, "completed", &delivery);
+            }
             return Some((0, delivery));
         }
         Some((packet_id, delivery))
@@ -113,7 +116,7 @@ impl Broker {
         }
         self.expire(identity, entry.queue.expired(Timestamp::now()));
         self.requeue(identity, entry.queue.unlock_overdue(Instant::now()));
-        let again = entry.queue.resend(Instant::now() + self.timing.c2d_lock);
+        let again = entry.queue.resend(Instant::now() + self.settings.c2d_lock);
         for (_, delivery) in &again {
             self.settle(identity, "delivered", delivery);
         }
@@ -123,12 +126,21 @@ impl Broker {
     /// A PUBACK for a queued message; false where `packet_id` is none's.
     pub(crate) fn complete_queued(&self, identity: &Identity, packet_id: u16) -> bool {
         let mut state = self.state();
-        let entry = state.registry.get_mut(identity);
-        let Some(delivery) = entry.and_then(|entry| entry.queue.complete(packet_id)) else {
+        let Some(entry) = state.registry.get_mut(identity) else {
             return false;
         };
-        self.settle(identity, "completed", &delivery);
-        true
+        match entry.queue.complete(packet_id) {
+            Some(delivery) => {
+                self.settle(identity, "completed", &delivery);
+                true
+            }
+            None => {
+                if let Some(delivery) = entry.queue.lost(packet_id) {
+                    self.settle(identity, "late", delivery);
+                }
+                false
+            }
+        }
     }
 
     /// Returns messages whose lock is over to the queue; when the next lock ends.

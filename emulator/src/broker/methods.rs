@@ -10,15 +10,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Broker;
-use super::rules::Subject;
 use crate::error::HubError;
 use crate::events::Event;
 use crate::identity::Identity;
 use crate::registry::Command;
 
 const MAX_PAYLOAD: usize = 128 * 1024;
-/// Of one device or module. IoT Hub has such a limit and does not say which.
-const MAX_IN_FLIGHT: usize = 100;
 
 #[derive(Debug)]
 struct Call {
@@ -35,10 +32,11 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    fn add(&self, rid: &str, call: Call) -> Result<(), HubError> {
+    /// Keeps a call for its answer, unless `limit` of them wait for the same device or module.
+    fn add(&self, rid: &str, call: Call, limit: usize) -> Result<(), HubError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.values().filter(|other| other.callee == call.callee).count() >= MAX_IN_FLIGHT {
-            let text = format!("{} has {MAX_IN_FLIGHT} methods to answer", call.callee);
+        if waiting.values().filter(|other| other.callee == call.callee).count() >= limit {
+            let text = format!("{} has {limit} methods to answer", call.callee);
             return Err(HubError::new(403_800, "DeviceMaximumInflightMethodExceeded", text));
         }
         waiting.insert(rid.to_owned(), call);
@@ -75,14 +73,17 @@ impl Broker {
         if body.len() > MAX_PAYLOAD {
             return Err(HubError::new(413_001, "MessageTooLarge", "the payload exceeds 128 KiB"));
         }
-        self.wait_for_subscriber(identity, Instant::now() + connect).await?;
+        self.wait_for_subscriber(identity, name, Instant::now() + connect).await?;
 
         let rid = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
-        self.methods.add(&rid, Call { callee: identity.clone(), answer: sender })?;
+        self.methods.add(
+            &rid,
+            Call { callee: identity.clone(), answer: sender },
+            self.settings.methods_in_flight.into(),
+        )?;
         let _forget = Forget(&self.methods, &rid);
-        let topic = format!("$iothub/methods/POST/{name}/?$rid={rid}");
-        let command = Command::Publish { subject: Subject::Methods, topic, body };
+        let command = Command::Method { name: name.to_owned(), rid: rid.clone(), body };
         if !Self::command(&self.state(), identity, command) {
             return Err(not_online(identity));
         }
@@ -110,14 +111,19 @@ impl Broker {
         Ok((status, value))
     }
 
-    async fn wait_for_subscriber(&self, identity: &Identity, deadline: Instant) -> Result<(), HubError> {
+    async fn wait_for_subscriber(
+        &self,
+        identity: &Identity,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<(), HubError> {
         loop {
             // Made before the look: it sees everybody who arrives from here on.
             let arrival = self.methods.arrivals.notified();
             if self.state().registry.get(identity).is_none() {
                 return Err(HubError::not_found(identity));
             }
-            if self.granted(identity, Subject::Methods).is_some() {
+            if self.granted_method(identity, name).is_some() {
                 return Ok(());
             }
             if timeout_at(deadline, arrival).await.is_err() {

@@ -39,15 +39,15 @@ use crate::faults::Waiting;
 use crate::feedback::Feedback;
 use crate::files::Files;
 use crate::module_routes::Route;
-use crate::options::Timing;
 use crate::registry::Registry;
 use crate::routing::Routing;
+use crate::settings::Settings;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) authority: Authority,
     pub(crate) events: Arc<EventBus>,
-    pub(crate) timing: Timing,
+    pub(crate) settings: Settings,
     pub(crate) files: Files,
     pub(crate) routing: Routing,
     pub(crate) dps: Dps,
@@ -67,7 +67,7 @@ pub(crate) struct Parts {
     pub(crate) routing: Routing,
     pub(crate) files: Files,
     pub(crate) dps: Dps,
-    pub(crate) timing: Timing,
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Default)]
@@ -78,11 +78,11 @@ pub(crate) struct State {
 
 impl Broker {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { authority, registry, routes, routing, files, dps, timing } = parts;
+        let Parts { authority, registry, routes, routing, files, dps, settings } = parts;
         Self {
             authority,
             events: Arc::default(),
-            timing,
+            settings,
             files,
             routing,
             dps,

@@ -40,11 +40,19 @@ fn read_within(stream: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Un
     if other_protocol(stream) {
         return Err(Unreadable::ProtocolLevel);
     }
-    if let Some(first) = stream.first().filter(|first| !has_legal_flags(**first)) {
-        return Err(Unreadable::Malformed(format!("the first byte {first:#04x}")));
+    if let Some(rule) = broken_rule(stream) {
+        return Err(Unreadable::Malformed(rule.into()));
     }
     match Packet::read(stream, limit) {
-        Ok(packet) if lacks_id(&packet) => Err(Unreadable::Malformed("the packet identifier 0".into())),
+        Ok(
+            Packet::Subscribe(Subscribe { pkid: 0, .. }) | Packet::Unsubscribe(Unsubscribe { pkid: 0, .. }),
+        ) => Err(Unreadable::Malformed("the packet id 0".into())),
+        Ok(Packet::Unsubscribe(Unsubscribe { topics, .. })) if topics.is_empty() => {
+            Err(Unreadable::Malformed("UNSUBSCRIBE without a filter".into()))
+        }
+        Ok(Packet::Publish(publish)) if publish.topic.contains('\0') => {
+            Err(Unreadable::Malformed("a topic with the character U+0000".into()))
+        }
         Ok(packet) => Ok(Some(packet)),
         Err(CodecError::InsufficientBytes(_)) => Ok(None),
         Err(CodecError::PayloadSizeLimitExceeded(size)) => Err(Unreadable::TooLarge(size)),
@@ -55,39 +63,39 @@ fn read_within(stream: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Un
     }
 }
 
-/// Whether the flags beside the type of a packet are what the standard has there (section 2.2.2): the
-/// codec does not look at them.
-fn has_legal_flags(first: u8) -> bool {
-    match first >> 4 {
-        3 => true,
-        6 | 8 | 10 => first & 0xf == 2,
-        _ => first & 0xf == 0,
-    }
-}
-
-/// Section 2.3.1; the codec asks it of PUBLISH alone.
-fn lacks_id(packet: &Packet) -> bool {
-    matches!(
-        packet,
-        Packet::Subscribe(Subscribe { pkid: 0, .. }) | Packet::Unsubscribe(Unsubscribe { pkid: 0, .. })
-    )
-}
-
 /// Whether the stream starts with a CONNECT that is not MQTT 3.1.1.
 ///
 /// Asked before the codec, which reads the body of a level 5 CONNECT as if it were level 4.
 fn other_protocol(stream: &[u8]) -> bool {
-    if stream.first() != Some(&0x10) {
-        return false;
-    }
-    let length_bytes = stream[1..].iter().take(4).take_while(|b| **b & 0x80 != 0).count() + 1;
-    let Some([high, low, rest @ ..]) = stream.get(1 + length_bytes..) else {
-        return false;
+    matches!(connect(stream), Some((name, [level, ..])) if name != b"MQTT" || *level != 4)
+}
+
+/// The protocol's name in a CONNECT at the start of the stream, and what follows it.
+fn connect(stream: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (0x10, rest) = stream.split_first()? else {
+        return None;
     };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    match (rest.get(..length), rest.get(length)) {
-        (Some(name), Some(level)) => name != b"MQTT" || *level != 4,
-        _ => false,
+    let length_bytes = rest.iter().take(4).take_while(|b| **b & 0x80 != 0).count() + 1;
+    let [high, low, rest @ ..] = rest.get(length_bytes..)? else {
+        return None;
+    };
+    rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))
+}
+
+/// What MQTT 3.1.1 forbids at the start of a packet and the codec does not look at.
+fn broken_rule(stream: &[u8]) -> Option<&'static str> {
+    match stream {
+        // The flags of a packet's first byte, which only PUBLISH may choose.
+        [0x30..=0x3f | 0x62 | 0x82 | 0xa2, ..] => None,
+        [0x60..=0x6f | 0x80..=0x8f | 0xa0..=0xaf, ..] => Some("reserved flags in the first byte"),
+        [first, ..] if first & 0x0f != 0 => Some("reserved flags in the first byte"),
+        [0xc0 | 0xe0, length, ..] if *length != 0 => Some("PINGREQ and DISCONNECT are two bytes"),
+        [0x10, ..] => match connect(stream)? {
+            (_, [_, flags, ..]) if flags & 1 != 0 => Some("the reserved flag of CONNECT"),
+            (_, [_, flags, ..]) if flags & 0xc0 == 0x40 => Some("a password without a user name"),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -109,8 +117,13 @@ pub(crate) fn write_pingresp(out: &mut BytesMut) {
     out.extend_from_slice(&[0xd0, 0]);
 }
 
-pub(crate) fn write_suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
-    let codes = granted.iter().map(|qos| v4::SubscribeReasonCode::Success(level(*qos))).collect();
+/// `None` refuses a filter.
+pub(crate) fn write_suback(out: &mut BytesMut, id: u16, granted: &[Option<u8>]) {
+    let code = |qos: Option<u8>| match qos {
+        Some(qos) => v4::SubscribeReasonCode::Success(level(qos)),
+        None => v4::SubscribeReasonCode::Failure,
+    };
+    let codes = granted.iter().copied().map(code).collect();
     // The only failure is a length above 256 MiB.
     let _ = v4::SubAck::new(id, codes).write(out);
 }
@@ -162,36 +175,49 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_identifiers_that_the_standard_reserves_are_refused() {
-        let filter = [0, 1, b'f'];
-        let unsubscribe = |first, id| [&[first, 5, 0, id][..], &filter].concat();
-        let subscribe = |first, id| [&[first, 6, 0, id][..], &filter, &[1]].concat();
-        let cases = [
-            (vec![0xc0, 0], true),
-            (vec![0xc1, 0], false),
-            (vec![0xe0, 0], true),
-            (vec![0xe4, 0], false),
-            (vec![0x40, 2, 0, 1], true),
-            (vec![0x42, 2, 0, 1], false),
-            (subscribe(0x82, 1), true),
-            (subscribe(0x80, 1), false),
-            (subscribe(0x82, 0), false),
-            (unsubscribe(0xa2, 1), true),
-            (unsubscribe(0xa3, 1), false),
-            (unsubscribe(0xa2, 0), false),
-            (vec![0x39, 3, 0, 1, b't'], true),
-        ];
-        for (bytes, good) in cases {
-            let result = read(&mut BytesMut::from(&bytes[..]));
-            assert_eq!(matches!(result, Ok(Some(_))), good, "{bytes:02x?}: {result:?}");
-        }
-    }
-
-    #[test]
     fn every_prefix_of_a_packet_waits_for_more() {
         let whole = connect_bytes(b"MQTT", 4);
         for end in 0..whole.len() {
             assert_eq!(read(&mut BytesMut::from(&whole[..end])), Ok(None), "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn what_mqtt_reserves_is_refused_though_the_codec_takes_it() {
+        let connect = |flags: u8| {
+            let mut packet = connect_bytes(b"MQTT", 4);
+            packet[9] = flags;
+            read(&mut packet)
+        };
+        assert!(matches!(connect(2), Ok(Some(Packet::Connect(_)))));
+        for flags in [0x03, 0x42] {
+            assert!(matches!(connect(flags), Err(Unreadable::Malformed(_))), "{flags:#x}");
+        }
+        for bytes in [
+            &[0x80, 0x05, 0, 1, 0, 1, b'a', 0][..],
+            &[0x82, 0x06, 0, 0, 0, 1, b'a', 0],
+            &[0xa2, 0x05, 0, 0, 0, 1, b'a'],
+            &[0xa2, 0x02, 0, 1],
+            &[0xa0, 0x05, 0, 1, 0, 1, b'a'],
+            &[0x30, 0x03, 0, 1, 0],
+            &[0x41, 0x02, 0, 1],
+            &[0x60, 0x02, 0, 1],
+            &[0xc1, 0x00],
+            &[0xc0, 0x01, 0],
+            &[0xe0, 0x01, 0],
+            &[0xe1, 0x00],
+        ] {
+            assert!(matches!(read(&mut bytes.into()), Err(Unreadable::Malformed(_))), "{bytes:x?}");
+        }
+        for bytes in [
+            &[0x82, 0x06, 0, 1, 0, 1, b'a', 0][..],
+            &[0xa2, 0x05, 0, 1, 0, 1, b'a'],
+            &[0x40, 0x02, 0, 1],
+            &[0x3b, 0x05, 0, 1, b'a', 0, 1],
+            &[0xc0, 0x00],
+            &[0xe0, 0x00],
+        ] {
+            assert!(matches!(read(&mut bytes.into()), Ok(Some(_))), "{bytes:x?}");
         }
     }
 

@@ -15,7 +15,9 @@ use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::query::Collection;
 use crate::registry::{Command, Entry};
+use crate::settings::{EmptyPatch, PatchAnswer, PatchVersion, SectionTooLarge};
 use crate::time::{NEVER, now_text};
+use crate::twins::Refused;
 
 /// The answer to a twin request of a device.
 pub(crate) struct TwinAnswer {
@@ -34,7 +36,9 @@ impl Broker {
     /// `None` where a fault swallows the answer.
     pub(crate) fn read_twin(&self, identity: &Identity) -> Option<TwinAnswer> {
         if let Some(fault) = self.twin_fault(identity) {
-            return fault.map(TwinAnswer::from);
+            let error = fault?;
+            self.twin_refused(identity, None, &error);
+            return Some(error.into());
         }
         Some(match self.state().registry.get(identity) {
             Some(entry) => {
@@ -45,22 +49,28 @@ impl Broker {
     }
 
     /// `None` where a fault swallows the answer; the report is lost with it.
-    pub(crate) fn report(&self, identity: &Identity, body: &[u8]) -> Option<TwinAnswer> {
+    /// `base` is the version that the device believes its reported properties to have, as sent.
+    pub(crate) fn report(&self, identity: &Identity, body: &[u8], base: Option<&str>) -> Option<TwinAnswer> {
         let result = match self.twin_fault(identity) {
             Some(None) => return None,
             Some(Some(error)) => Err(error),
-            None => self.try_report(identity, body),
+            None => self.try_report(identity, body, base),
         };
         Some(match result {
-            Ok(version) => TwinAnswer { status: 204, version: Some(version), body: Bytes::new() },
+            Ok(version) => {
+                let told = self.settings.patch_answer_version == PatchAnswer::Always;
+                TwinAnswer { status: 204, version: told.then_some(version), body: Bytes::new() }
+            }
             Err(error) => {
-                self.events.emit(Some(identity), || Event::TwinRefused {
-                    status: error.status,
-                    reason: error.message.clone(),
-                });
+                self.twin_refused(identity, Some("reported"), &error);
                 error.into()
             }
         })
+    }
+
+    fn twin_refused(&self, identity: &Identity, section: Option<&'static str>, error: &HubError) {
+        let (status, reason) = (error.status, error.to_string());
+        self.events.emit(Some(identity), || Event::TwinRefused { section, status, reason });
     }
 
     /// What a fault answers a twin request with, if there is one: with `Some(None)` nothing.
@@ -77,8 +87,8 @@ impl Broker {
         Some(Some(error))
     }
 
-    fn try_report(&self, identity: &Identity, body: &[u8]) -> Result<u64, HubError> {
-        let patch = match serde_json::from_slice(body) {
+    fn try_report(&self, identity: &Identity, body: &[u8], base: Option<&str>) -> Result<u64, HubError> {
+        let patch: Map<String, Value> = match serde_json::from_slice(body) {
             Ok(Value::Object(patch)) => patch,
             Ok(_) => {
                 return Err(HubError::argument("the reported properties must be a JSON object"));
@@ -89,7 +99,22 @@ impl Broker {
         };
         let mut state = self.state();
         let entry = state.registry.get_mut(identity).ok_or_else(|| HubError::not_found(identity))?;
-        let version = entry.twin.report(&patch, &now_text()).map_err(HubError::argument)?;
+        let current = entry.twin.reported_version();
+        if self.settings.twin_patch_version == PatchVersion::Compared
+            && let Some(base) = base
+            && base.parse() != Ok(current)
+        {
+            let text = format!("the reported properties have the version {current} and not {base}");
+            return Err(HubError::new(412_001, "PreconditionFailed", text));
+        }
+        if patch.is_empty() && self.settings.twin_empty_patch == EmptyPatch::Keeps {
+            return Ok(current);
+        }
+        let reported = entry.twin.report(&patch, &now_text(), self.settings.twin_size);
+        let version = reported.map_err(|refused| match (refused, self.settings.twin_too_large) {
+            (Refused::TooLarge(text), SectionTooLarge::BadRequest) => HubError::argument(text),
+            (refused, _) => refused.into(),
+        })?;
         self.notify_twin(identity, entry, false, None, Some(("reported", &patch)));
         self.events.emit(Some(identity), || Event::Twin {
             section: "reported",
@@ -141,11 +166,12 @@ impl Broker {
         check_etag(etag, &twin_etag(entry))?;
         // Both are tried on a copy, so that a refused half leaves the twin as it was.
         let mut twin = entry.twin.clone();
+        let way = self.settings.twin_size;
         if let Some(tags) = &tags {
-            twin.tag(tags, replace).map_err(HubError::argument)?;
+            twin.tag(tags, replace, way)?;
         }
         let desired = match desired {
-            Some(desired) => Some(twin.desire(&desired, replace, &now_text()).map_err(HubError::argument)?),
+            Some(desired) => Some(twin.desire(&desired, replace, &now_text(), way)?),
             None => None,
         };
         entry.twin = twin;

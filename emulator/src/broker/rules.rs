@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use iothub_mqtt::hub::{percent, property_bag};
 
 use crate::identity::Identity;
+use crate::settings::{ApiVersion, EmptyValue, QosProperty, RetainProperty, Settings, WrongMessageId};
 
 /// A user name taken apart: `{hub}/{device}[/{module}]/?api-version=...`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,21 +20,26 @@ const OLD_SIX_SEGMENTS: &str =
     "/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1-preview-003";
 
 /// Reads a user name; the error says what is wrong with it.
-pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
+pub(crate) fn parse_username(username: &str, wanted: ApiVersion) -> Result<Username, &'static str> {
     let shape = "the user name must be {hub}/{device}[/{module}]/?api-version={date}";
-    let (path, query) = match username.strip_suffix(OLD_SIX_SEGMENTS) {
+    let optional = wanted == ApiVersion::Optional;
+    let old = username.strip_suffix(OLD_SIX_SEGMENTS);
+    let (path, query) = match old {
         Some(path) => (path, "api-version=2017-06-30"),
         None => {
             let (path, last) = username.rsplit_once('/').ok_or(shape)?;
             match last.strip_prefix('?') {
                 Some(query) => (path, query),
                 None if last.contains("api-version=") => (path, last),
+                None if optional && last.is_empty() => (path, ""),
+                None if optional => (username, ""),
                 None => return Err(shape),
             }
         }
     };
     let segments: Vec<&str> = path.split('/').collect();
     let (hub, identity) = match segments[..] {
+        [_, _, _] if old.is_some() => return Err(shape),
         [hub, device] => (hub, Identity::device(device)),
         [hub, device, module] => (hub, Identity::module(device, module)),
         _ => return Err(shape),
@@ -48,6 +54,7 @@ pub(crate) fn parse_username(username: &str) -> Result<Username, &'static str> {
         pair.and_then(|(_, value)| percent::decode(value).map(Cow::into_owned).ok())
     };
     match value("api-version") {
+        None if optional => {}
         None => return Err("the user name has no api-version"),
         Some(version) if !is_api_version(&version) => {
             return Err("the api-version in the user name is not a date like 2021-04-12");
@@ -123,30 +130,41 @@ pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subje
 pub(crate) enum Request<'a> {
     Telemetry { bag: &'a str },
     TwinGet { rid: &'a str },
-    TwinReport { rid: Option<&'a str> },
+    TwinReport { rid: Option<&'a str>, version: Option<&'a str> },
     MethodAnswer { status: u16, rid: &'a str },
 }
 
-/// Reads a topic; the error says why the hub closes the connection.
-pub(crate) fn classify_topic<'a>(identity: &Identity, topic: &'a str) -> Result<Request<'a>, String> {
-    let unknown = || format!("'{topic}' is not a topic that {identity} may publish to");
+/// Why a topic is of no use to the hub, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It is none of the documented ones.
+    Unknown(String),
+    /// It is, and lacks something.
+    Malformed(String),
+}
+
+/// Reads a topic.
+pub(crate) fn classify_topic<'a>(identity: &Identity, topic: &'a str) -> Result<Request<'a>, Unusable> {
+    let unknown = || Unusable::Unknown(format!("'{topic}' is not a topic that {identity} may publish to"));
+    let malformed = |what: &str| Unusable::Malformed(format!("'{topic}' has no {what}"));
     if let Some(bag) = events_bag(identity, topic) {
         return Ok(Request::Telemetry { bag });
     }
     let rest = topic.strip_prefix("$iothub/").ok_or_else(unknown)?;
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let path = path.strip_suffix('/').unwrap_or(path);
-    let rid = query.split('&').find_map(|pair| pair.strip_prefix("$rid=")).filter(|rid| !rid.is_empty());
+    let parameter = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
+    let rid = parameter("$rid=").filter(|rid| !rid.is_empty());
     match path {
         "twin/GET" => {
-            let rid = rid.ok_or_else(|| format!("'{topic}' has no $rid"))?;
+            let rid = rid.ok_or_else(|| malformed("$rid"))?;
             Ok(Request::TwinGet { rid })
         }
-        "twin/PATCH/properties/reported" => Ok(Request::TwinReport { rid }),
+        "twin/PATCH/properties/reported" => Ok(Request::TwinReport { rid, version: parameter("$version=") }),
         _ => {
             let status = path.strip_prefix("methods/res/").ok_or_else(unknown)?;
-            let status = status.parse().map_err(|_| format!("'{topic}' has no status"))?;
-            let rid = rid.ok_or_else(|| format!("'{topic}' has no $rid"))?;
+            let status = status.parse().map_err(|_| malformed("status from 0 to 65535"))?;
+            let rid = rid.ok_or_else(|| malformed("$rid"))?;
             Ok(Request::MethodAnswer { status, rid })
         }
     }
@@ -170,6 +188,28 @@ pub(crate) struct Properties {
     pub(crate) size: usize,
 }
 
+impl Properties {
+    /// Adds what the flags of its PUBLISH say.
+    pub(crate) fn flag(&mut self, retain: bool, dup: bool, qos: u8, settings: &Settings) {
+        let retained = match settings.retain_property {
+            RetainProperty::MqttRetain => "mqtt-retain",
+            RetainProperty::XOptRetain => "x-opt-retain",
+        };
+        let mut add = |name: &str, value: &str| {
+            set(&mut self.application, name.to_owned(), Some(value.to_owned()));
+        };
+        if retain {
+            add(retained, "true");
+        }
+        if dup {
+            add("mqtt-dup", "true");
+        }
+        if settings.qos_property == QosProperty::Added {
+            add("mqtt-qos", if qos == 0 { "0" } else { "1" });
+        }
+    }
+}
+
 /// The names and values of a message's bag as they were sent.
 pub(crate) fn parse_pairs(bag: &str) -> Result<Vec<(String, Option<String>)>, String> {
     // The hub's parser ends a bag at the first slash that is not encoded.
@@ -178,7 +218,7 @@ pub(crate) fn parse_pairs(bag: &str) -> Result<Vec<(String, Option<String>)>, St
 }
 
 /// Reads the bag of a message from a device; the error says why the hub closes the connection.
-pub(crate) fn parse_events_bag(bag: &str) -> Result<Properties, String> {
+pub(crate) fn parse_events_bag(bag: &str, settings: &Settings) -> Result<Properties, String> {
     let pairs = parse_pairs(bag)?;
     let bag = bag.split('/').next().unwrap_or("");
     if bag.split('&').any(|pair| pair.matches('=').count() > 1) {
@@ -187,16 +227,30 @@ pub(crate) fn parse_events_bag(bag: &str) -> Result<Properties, String> {
     let mut properties = Properties::default();
     for (name, value) in pairs {
         if let Some(key) = name.strip_prefix("$.") {
-            let value = value.unwrap_or_default();
+            // A bare `$.cid` is null: as if it were not there.
+            let Some(value) = value else {
+                continue;
+            };
+            if key == "mid" && settings.message_id == WrongMessageId::Refused && !is_message_id(&value) {
+                return Err(format!("400004 ArgumentInvalid: the message id {MESSAGE_ID_RULE}"));
+            }
             properties.size += value.len();
             let name = system_name(key).map_or_else(|| Cow::Owned(name.clone()), Cow::Borrowed);
             set(&mut properties.system, name, value);
         } else {
+            let value = value.filter(|v| !v.is_empty() || settings.empty_value == EmptyValue::Kept);
             properties.size += name.len() + value.as_ref().map_or(0, String::len);
             set(&mut properties.application, name, value);
         }
     }
     Ok(properties)
+}
+
+pub(crate) const MESSAGE_ID_RULE: &str =
+    "must have at most 128 characters, letters, digits and -:.+%_#*?!(),=@;$' of ASCII";
+
+pub(crate) fn is_message_id(id: &str) -> bool {
+    id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-:.+%_#*?!(),=@;$'".contains(&b))
 }
 
 fn system_name(key: &str) -> Option<&'static str> {

@@ -8,10 +8,11 @@ use bytes::BytesMut;
 use super::Broker;
 use super::links::Cause;
 use super::packet::{self, Packet, Publish, QoS, Subscribe, Unsubscribe};
-use super::rules::{self, Request, Subject};
+use super::rules::{self, Properties, Request, Subject, Unusable};
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::Stamp;
+use crate::settings::UnknownTopic;
 
 /// The hub's limit: the body, the system properties' values, the others' names and values.
 const MAX_MESSAGE: usize = 262_144;
@@ -77,9 +78,24 @@ impl Client {
             return Err(misuse("PUBLISH at QoS 2"));
         }
         let acknowledge = publish.qos == QoS::AtLeastOnce;
-        match rules::classify_topic(&self.identity, &publish.topic).map_err(misuse)? {
-            Request::Telemetry { bag } => {
-                let mut properties = rules::parse_events_bag(bag).map_err(misuse)?;
+        let settings = &self.broker.settings;
+        match rules::classify_topic(&self.identity, &publish.topic) {
+            Err(Unusable::Malformed(reason)) => return Err(misuse(reason)),
+            Err(Unusable::Unknown(reason)) => match settings.unknown_topic {
+                UnknownTopic::Close => return Err(misuse(reason)),
+                UnknownTopic::Drop => {}
+                UnknownTopic::Accept => {
+                    let application = [("Unmatched", "True"), ("Subject", publish.topic.as_str())]
+                        .map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+                    let mut properties =
+                        Properties { application: application.into(), ..Properties::default() };
+                    properties.flag(publish.retain, publish.dup, publish.qos as u8, settings);
+                    let twin = || self.broker.twin(&self.identity).ok();
+                    self.broker.record(&self.identity, &self.stamp, publish.payload, properties, &twin);
+                }
+            },
+            Ok(Request::Telemetry { bag }) => {
+                let mut properties = rules::parse_events_bag(bag, settings).map_err(misuse)?;
                 let size = publish.payload.len() + properties.size;
                 if size > MAX_MESSAGE {
                     return Err(End::Cause(Cause::new(
@@ -87,27 +103,23 @@ impl Client {
                         format!("413001 MessageTooLarge: {size} bytes, at most {MAX_MESSAGE} are allowed"),
                     )));
                 }
-                for (flag, name) in [(publish.retain, "mqtt-retain"), (publish.dup, "mqtt-dup")] {
-                    if flag {
-                        rules::set(&mut properties.application, name.into(), Some("true".into()));
-                    }
-                }
+                properties.flag(publish.retain, publish.dup, publish.qos as u8, settings);
                 let twin = || self.broker.twin(&self.identity).ok();
                 self.broker.record(&self.identity, &self.stamp, publish.payload.clone(), properties, &twin);
                 self.broker.route(&self.identity, bag, publish.payload);
             }
-            Request::TwinGet { rid } => {
+            Ok(Request::TwinGet { rid }) => {
                 if let Some(answer) = self.broker.read_twin(&self.identity) {
                     self.answer_twin(rid, answer, out);
                 }
             }
-            Request::TwinReport { rid } => {
-                let answer = self.broker.report(&self.identity, &publish.payload);
+            Ok(Request::TwinReport { rid, version }) => {
+                let answer = self.broker.report(&self.identity, &publish.payload, version);
                 if let Some((rid, answer)) = rid.zip(answer) {
                     self.answer_twin(rid, answer, out);
                 }
             }
-            Request::MethodAnswer { status, rid } => {
+            Ok(Request::MethodAnswer { status, rid }) => {
                 self.broker.answer_method(&self.identity, rid, status, publish.payload);
             }
         }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::child;
+use crate::settings::Settings;
 
 /// A local Azure IoT Hub for development and tests.
 ///
@@ -26,7 +27,7 @@ use crate::child;
     name = "iothub-emulator",
     version,
     args_conflicts_with_subcommands = true,
-    after_long_help = help::MORE
+    after_long_help = format!("{}\n\n{}", help::MORE, Settings::help())
 )]
 struct Cli {
     #[command(subcommand)]

@@ -77,12 +77,17 @@ pub(super) struct Serve {
     /// Faults that come by themselves, in TOML; in the place of those of --config.
     #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
     faults: Option<PathBuf>,
+    /// A behaviour where the sources on IoT Hub are open or disagree; may be repeated. --help lists
+    /// them all.
+    #[arg(long = "setting", value_name = "NAME=VALUE", help_heading = BEHAVIOUR)]
+    settings: Vec<String>,
 }
 
 const LISTENING: &str = "Where it listens";
 const IDENTITIES: &str = "Devices and modules";
 const PROVISIONING: &str = "Provisioning service";
 const MESSAGES: &str = "Messages and events";
+const BEHAVIOUR: &str = "Behaviour";
 
 /// A hub in the foreground.
 #[derive(Debug, Args)]
@@ -152,6 +157,9 @@ impl Serve {
             base.faults = scenario::read(path).map_err(|e| format!("--faults {e}"))?;
         }
         base.x509_roots.extend(self.x509_roots.iter().cloned().map(Pem::File));
+        for text in &self.settings {
+            base.settings.set_pair(text).map_err(|rule| format!("--setting {rule}"))?;
+        }
         set(&mut base.dps.id_scope, self.dps_scope.is_some().then_some(&self.dps_scope));
         for text in &self.enrollments {
             let (registration, key) = id_and_value(text);

@@ -38,10 +38,22 @@ fn identities_keep_the_padding_of_their_keys() {
 }
 
 #[test]
+fn settings_are_taken_in_order() {
+    let given = &["--setting", "c2d-lock=5", "--setting", "tls=1.2", "--setting", "c2d-lock=0.5"];
+    let settings = parse(given).unwrap().settings;
+    assert_eq!(settings.c2d_lock, std::time::Duration::from_millis(500));
+    assert_eq!(settings.tls, crate::settings::TlsVersions::Tls12);
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused() {
-    for arguments in
-        [&["--module", "d"][..], &["--x509", "d"], &["--mqtt-port", "70000"], &["--route", "d/m/o"]]
-    {
+    for arguments in [
+        &["--module", "d"][..],
+        &["--x509", "d"],
+        &["--mqtt-port", "70000"],
+        &["--route", "d/m/o"],
+        &["--setting", "tls=1.1"],
+    ] {
         assert!(parse(arguments).is_err(), "{arguments:?}");
     }
 }

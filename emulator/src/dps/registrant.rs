@@ -124,9 +124,9 @@ impl Session {
             if filter.path != FILTER {
                 return Err(End::Misuse(format!("'{}' is not {FILTER}, the only filter", filter.path)));
             }
-            granted.push((filter.qos as u8).min(1));
+            granted.push(Some((filter.qos as u8).min(1)));
         }
-        self.granted = granted.last().copied();
+        self.granted = granted.last().copied().flatten();
         packet::write_suback(out, subscribe.pkid, &granted);
         Ok(())
     }

@@ -90,6 +90,7 @@ mod tests {
             hosts: vec!["hub.test".into(), "localhost".into()],
             policies: vec![],
             roots: Roots::default(),
+            tokens: (&crate::settings::Settings::default()).into(),
         };
         let headers = headers.iter().map(|(name, value)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())

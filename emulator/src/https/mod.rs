@@ -31,7 +31,7 @@ use crate::chain::Shown;
 use patience::{Patient, hurried};
 
 pub(crate) fn router(broker: Arc<Broker>) -> Router {
-    let patience = broker.timing.connect_deadline;
+    let patience = broker.settings.connect_deadline;
     Router::new()
         .merge(service::router())
         .merge(own_site(broker.clone()))
