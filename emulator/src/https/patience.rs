@@ -2,6 +2,7 @@
 //! body, and room for an answer. hyper watches over the head of a request.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,6 +12,8 @@ use axum::extract::Request;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::broker::connection::LINGER;
 
 /// A request whose body has to be there in time.
 pub(super) fn hurried(request: Request, patience: Duration) -> Request {
@@ -49,17 +52,20 @@ impl HttpBody for Hurried {
     }
 }
 
-/// A stream that fails when its peer takes no byte for too long.
+/// A stream that fails when its peer takes no byte for too long, and that reads on for a while when it
+/// is shut down: closing a socket with unread input resets it, and the reset may overtake the answer.
 pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
     /// Since the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Since everything was said; how long the peer may take to see it.
+    parting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+        Self { stream, patience, stalled: None, parting: None }
     }
 
     fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -86,7 +92,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, polled)
@@ -111,7 +117,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.watch(cx, polled)
+        if self.parting.is_none() {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.watch(cx, polled))?;
+        }
+        let Self { stream, parting, .. } = &mut *self;
+        let parting = parting.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut rest = [MaybeUninit::uninit(); 4096];
+        while parting.as_mut().poll(cx).is_pending() {
+            let mut unread = ReadBuf::uninit(&mut rest);
+            match ready!(Pin::new(&mut *stream).poll_read(cx, &mut unread)) {
+                Ok(()) if !unread.filled().is_empty() => {}
+                // What the peer has not said does not matter any more.
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
