@@ -34,8 +34,12 @@ type Row = (Identity, Option<Vec<u8>>);
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    database: Database,
+    /// `None` where it could not be opened again after an error.
+    database: Option<Database>,
     path: PathBuf,
+    /// Whether an error of the disk has come, after which the database takes nothing more until it
+    /// is opened again.
+    broken: bool,
 }
 
 impl Store {
@@ -44,47 +48,19 @@ impl Store {
         let failed = |e: &dyn std::fmt::Display| StartError::new(format!("--state {}: {e}", dir.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failed(&e))?;
         let path = dir.join(FILE);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|e| failed(&e))?;
-        let database = Database::builder().create_file(file).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => failed(&"another hub runs with it"),
-            other => failed(&format!("{FILE} cannot be read ({other}): delete it to start anew")),
-        })?;
-        let store = Self { database, path };
-        store.check_schema().map_err(|why| failed(&why))?;
-        Ok(store)
+        let database = open(&path).map_err(|why| failed(&why))?;
+        check_schema(&database).map_err(|why| failed(&why))?;
+        Ok(Self { database: Some(database), path, broken: false })
     }
 
-    fn check_schema(&self) -> Result<(), String> {
-        let write = self.database.begin_write().map_err(text)?;
-        {
-            let mut about = write.open_table(ABOUT).map_err(text)?;
-            let schema = about.get("schema").map_err(text)?.map(|value| value.value());
-            match schema {
-                None => about.insert("schema", SCHEMA).map(|_| ()).map_err(text)?,
-                Some(SCHEMA) => {}
-                Some(other) => {
-                    return Err(format!(
-                        "{FILE} is of another version of this program ({other}, this one has {SCHEMA}): delete it to start anew"
-                    ));
-                }
-            }
-            write.open_table(IDENTITIES).map_err(text)?;
-        }
-        write.commit().map_err(text)
-    }
-
-    /// Everybody who was kept; modules whose device was not are left out.
-    pub(crate) fn read(&self, settings: &Settings) -> Result<Vec<(Identity, Entry)>, StartError> {
-        let failed = |why: String| StartError::new(format!("--state {}: {why}", self.path.display()));
+    /// Everybody who was kept; modules whose device was not are left out, and taken out for good: a
+    /// device of that name that comes later is another one.
+    pub(crate) fn read(&mut self, settings: &Settings) -> Result<Vec<(Identity, Entry)>, StartError> {
+        let place = self.path.display().to_string();
+        let failed = |why: String| StartError::new(format!("--state {place}: {why}"));
         let mut kept: Vec<(Identity, Entry)> = Vec::new();
         let mut devices = HashSet::new();
+        let mut strays: Vec<Row> = Vec::new();
         let each = |id: &str, row: &[u8]| {
             let mut entry: Entry = serde_json::from_slice(row)
                 .map_err(|e| format!("{id} cannot be read ({e}): delete the file to start anew"))?;
@@ -101,18 +77,23 @@ impl Store {
                     devices.insert(identity.device_id().to_owned());
                 }
                 Some(_) if devices.contains(identity.device_id()) => {}
-                Some(_) => return Ok(()),
+                Some(_) => {
+                    strays.push((identity, None));
+                    return Ok(());
+                }
             }
             kept.push((identity, entry));
             Ok(())
         };
         self.for_each(each).map_err(failed)?;
+        self.write(&strays).map_err(failed)?;
         Ok(kept)
     }
 
     /// In the order of the ids: a device comes before its modules.
     fn for_each(&self, mut each: impl FnMut(&str, &[u8]) -> Result<(), String>) -> Result<(), String> {
-        let read = self.database.begin_read().map_err(text)?;
+        let database = self.database.as_ref().ok_or("it is not open")?;
+        let read = database.begin_read().map_err(text)?;
         let table = read.open_table(IDENTITIES).map_err(text)?;
         for row in table.iter().map_err(text)? {
             let (id, row) = row.map_err(text)?;
@@ -123,33 +104,80 @@ impl Store {
 
     /// Writes the new rows, and takes away those that are `None`, all or nothing. It is on the disk
     /// when this returns.
-    fn write(&self, rows: &[Row]) -> Result<(), String> {
-        let write = self.database.begin_write().map_err(text)?;
-        let mut changed = false;
-        {
-            let mut table = write.open_table(IDENTITIES).map_err(text)?;
-            for (identity, row) in rows {
-                let id = identity.to_string();
-                changed |= match row {
-                    None => table.remove(id.as_str()).map_err(text)?.is_some(),
-                    Some(row) => {
-                        let same = table
-                            .get(id.as_str())
-                            .map_err(text)?
-                            .is_some_and(|known| known.value() == &row[..]);
-                        if !same {
-                            table.insert(id.as_str(), &row[..]).map_err(text)?;
-                        }
-                        !same
-                    }
-                };
+    fn write(&mut self, rows: &[Row]) -> Result<(), String> {
+        if self.broken {
+            // Closed first: nobody opens it twice.
+            self.database = None;
+        }
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open(&self.path)?,
+        };
+        let written = write(&database, rows);
+        self.database = Some(database);
+        self.broken = written.is_err();
+        written
+    }
+}
+
+/// Opens or makes the database, which nobody else opens as long as it lives.
+fn open(path: &Path) -> Result<Database, String> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| e.to_string())?;
+    Database::builder().create_file(file).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => "another hub runs with it".to_owned(),
+        other => format!("{FILE} cannot be read ({other}): delete it to start anew"),
+    })
+}
+
+fn check_schema(database: &Database) -> Result<(), String> {
+    let write = database.begin_write().map_err(text)?;
+    {
+        let mut about = write.open_table(ABOUT).map_err(text)?;
+        let schema = about.get("schema").map_err(text)?.map(|value| value.value());
+        match schema {
+            None => about.insert("schema", SCHEMA).map(|_| ()).map_err(text)?,
+            Some(SCHEMA) => {}
+            Some(other) => {
+                return Err(format!(
+                    "{FILE} is of another version of this program ({other}, this one has {SCHEMA}): delete it to start anew"
+                ));
             }
         }
-        match changed {
-            true => write.commit().map_err(text)?,
-            false => write.abort().map_err(text)?,
+        write.open_table(IDENTITIES).map_err(text)?;
+    }
+    write.commit().map_err(text)
+}
+
+fn write(database: &Database, rows: &[Row]) -> Result<(), String> {
+    let write = database.begin_write().map_err(text)?;
+    let mut changed = false;
+    {
+        let mut table = write.open_table(IDENTITIES).map_err(text)?;
+        for (identity, row) in rows {
+            let id = identity.to_string();
+            changed |= match row {
+                None => table.remove(id.as_str()).map_err(text)?.is_some(),
+                Some(row) => {
+                    let same =
+                        table.get(id.as_str()).map_err(text)?.is_some_and(|known| known.value() == &row[..]);
+                    if !same {
+                        table.insert(id.as_str(), &row[..]).map_err(text)?;
+                    }
+                    !same
+                }
+            };
         }
-        Ok(())
+    }
+    match changed {
+        true => write.commit().map_err(text),
+        false => write.abort().map_err(text),
     }
 }
 

@@ -65,7 +65,12 @@ fn modules_without_their_device_are_left_out() {
     let dir = ScratchDir::new().unwrap();
     drop(Hub::start(options(&dir).device("d").module("d", "m")).unwrap());
     Store::open(&dir.path().join("state")).unwrap().write(&[(Identity::device("d"), None)]).unwrap();
-    assert_eq!(Hub::start(options(&dir)).unwrap().identities(), []);
+    let hub = Hub::start(options(&dir)).unwrap();
+    assert_eq!(hub.identities(), []);
+    // Another device of this name does not get the modules of the one before.
+    hub.create("d").unwrap();
+    drop(hub);
+    assert_eq!(Hub::start(options(&dir)).unwrap().identities(), [Identity::device("d")]);
 }
 
 #[test]
@@ -94,7 +99,7 @@ fn the_directory_is_for_one_hub_and_one_owner() {
 fn another_version_is_refused() {
     let dir = ScratchDir::new().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let write = store.database.begin_write().unwrap();
+    let write = store.database.as_ref().unwrap().begin_write().unwrap();
     write.open_table(ABOUT).unwrap().insert("schema", SCHEMA + 1).unwrap();
     write.commit().unwrap();
     drop(store);

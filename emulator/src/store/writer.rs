@@ -29,12 +29,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes what `broker` has that `store` has not, and from now on what changes.
-    pub(crate) fn start(store: Store, broker: Arc<Broker>) -> Result<Self, StartError> {
+    pub(crate) fn start(mut store: Store, broker: Arc<Broker>) -> Result<Self, StartError> {
         let (wake, woken) = sync_channel(1);
         broker.state().registry.watch(wake.clone());
         let thread = std::thread::Builder::new()
             .name("state".into())
-            .spawn(move || keep(&store, &broker, &woken))
+            .spawn(move || keep(&mut store, &broker, &woken))
             .map_err(|e| StartError::new(format!("a thread: {e}")))?;
         Ok(Self { wake, thread: Some(thread) })
     }
@@ -57,7 +57,7 @@ impl Drop for Writer {
     }
 }
 
-fn keep(store: &Store, broker: &Broker, woken: &Receiver<Wake>) -> Result<(), String> {
+fn keep(store: &mut Store, broker: &Broker, woken: &Receiver<Wake>) -> Result<(), String> {
     // What could not be written, to be tried again with the next change.
     let mut pending = BTreeMap::new();
     loop {
@@ -73,7 +73,7 @@ fn keep(store: &Store, broker: &Broker, woken: &Receiver<Wake>) -> Result<(), St
 }
 
 fn write_changes(
-    store: &Store,
+    store: &mut Store,
     broker: &Broker,
     pending: &mut BTreeMap<Identity, Option<Vec<u8>>>,
 ) -> Result<(), String> {
