@@ -227,6 +227,10 @@ impl Registry {
     /// Marks everybody from now on who may have changed, and everybody who is there; wakes `writer`.
     pub(crate) fn watch(&mut self, writer: SyncSender<Wake>) {
         self.changes = Some(Changes { identities: HashSet::new(), writer });
+        self.mark_everybody();
+    }
+
+    pub(crate) fn mark_everybody(&mut self) {
         for identity in self.identities() {
             self.mark(&identity);
         }

@@ -6,7 +6,7 @@
 //! a few milliseconds; one that ends loses nothing.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -34,11 +34,9 @@ type Row = (Identity, Option<Vec<u8>>);
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// `None` where it could not be opened again after an error.
-    database: Option<Database>,
+    database: Database,
     path: PathBuf,
-    /// Whether an error of the disk has come, after which the database takes nothing more until it
-    /// is opened again.
+    /// Whether an error of the disk has come, after which the database takes nothing more.
     broken: bool,
 }
 
@@ -48,9 +46,15 @@ impl Store {
         let failed = |e: &dyn std::fmt::Display| StartError::new(format!("--state {}: {e}", dir.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failed(&e))?;
         let path = dir.join(FILE);
-        let database = open(&path).map_err(|why| failed(&why))?;
+        let database = open(&path).map_err(|error| match error {
+            OpenError::File(error) => failed(&error),
+            OpenError::Database(DatabaseError::DatabaseAlreadyOpen) => failed(&"another hub runs with it"),
+            OpenError::Database(other) => {
+                failed(&format!("{FILE} cannot be read ({other}): delete it to start anew"))
+            }
+        })?;
         check_schema(&database).map_err(|why| failed(&why))?;
-        Ok(Self { database: Some(database), path, broken: false })
+        Ok(Self { database, path, broken: false })
     }
 
     /// Everybody who was kept; modules whose device was not are left out, and taken out for good: a
@@ -92,8 +96,7 @@ impl Store {
 
     /// In the order of the ids: a device comes before its modules.
     fn for_each(&self, mut each: impl FnMut(&str, &[u8]) -> Result<(), String>) -> Result<(), String> {
-        let database = self.database.as_ref().ok_or("it is not open")?;
-        let read = database.begin_read().map_err(text)?;
+        let read = self.database.begin_read().map_err(text)?;
         let table = read.open_table(IDENTITIES).map_err(text)?;
         for row in table.iter().map_err(text)? {
             let (id, row) = row.map_err(text)?;
@@ -105,35 +108,58 @@ impl Store {
     /// Writes the new rows, and takes away those that are `None`, all or nothing. It is on the disk
     /// when this returns.
     fn write(&mut self, rows: &[Row]) -> Result<(), String> {
-        if self.broken {
-            // Closed first: nobody opens it twice.
-            self.database = None;
-        }
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => open(&self.path)?,
-        };
-        let written = write(&database, rows);
-        self.database = Some(database);
-        self.broken = written.is_err();
+        let written = write(&self.database, rows);
+        self.broken |= written.is_err();
         written
+    }
+
+    /// Whether nothing can be written before [`Store::renew`].
+    fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Puts a new database in the place of a broken one; `rows` gives everything that it is to hold.
+    ///
+    /// The old one is not opened again: where the disk is still full, that may ruin it.
+    fn renew(&mut self, rows: impl FnOnce() -> Result<Vec<Row>, String>) -> Result<(), String> {
+        let next = self.path.with_extension("new");
+        let renewed = self.renew_by(&next, rows);
+        if renewed.is_err() {
+            // It takes room that is wanted, and the next one begins anew.
+            let _ = fs::remove_file(&next);
+        }
+        renewed
+    }
+
+    fn renew_by(
+        &mut self,
+        next: &Path,
+        rows: impl FnOnce() -> Result<Vec<Row>, String>,
+    ) -> Result<(), String> {
+        // One that a killed hub left.
+        let _ = fs::remove_file(next);
+        let database = open(next).map_err(|error| match error {
+            OpenError::File(error) => error.to_string(),
+            OpenError::Database(error) => error.to_string(),
+        })?;
+        check_schema(&database)?;
+        write(&database, &rows()?)?;
+        fs::rename(next, &self.path).map_err(|e| e.to_string())?;
+        (self.database, self.broken) = (database, false);
+        Ok(())
     }
 }
 
-/// Opens or makes the database, which nobody else opens as long as it lives.
-fn open(path: &Path) -> Result<Database, String> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| e.to_string())?;
-    Database::builder().create_file(file).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => "another hub runs with it".to_owned(),
-        other => format!("{FILE} cannot be read ({other}): delete it to start anew"),
-    })
+enum OpenError {
+    File(std::io::Error),
+    Database(DatabaseError),
+}
+
+/// Opens or makes a database, which nobody else opens as long as it lives.
+fn open(path: &Path) -> Result<Database, OpenError> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    Database::builder().create_file(file.map_err(OpenError::File)?).map_err(OpenError::Database)
 }
 
 fn check_schema(database: &Database) -> Result<(), String> {

@@ -99,7 +99,7 @@ fn the_directory_is_for_one_hub_and_one_owner() {
 fn another_version_is_refused() {
     let dir = ScratchDir::new().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let write = store.database.as_ref().unwrap().begin_write().unwrap();
+    let write = store.database.begin_write().unwrap();
     write.open_table(ABOUT).unwrap().insert("schema", SCHEMA + 1).unwrap();
     write.commit().unwrap();
     drop(store);
