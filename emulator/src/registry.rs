@@ -123,6 +123,16 @@ impl Record {
             etag: fresh_etag(),
         }
     }
+
+    /// Makes it the record of an Edge device, or of one that is none. An Edge device has a scope of its
+    /// own for as long as it lives; another device's is its parent's.
+    pub(crate) fn set_edge(&mut self, device: &str, edge: bool) {
+        self.edge = edge;
+        self.scope = match edge {
+            true => Some(format!("ms-azure-iot-edge://{device}-{}", self.generation)),
+            false => self.parent_scopes.first().cloned(),
+        };
+    }
 }
 
 /// A record's etag, which no other has had.

@@ -235,3 +235,25 @@ fn the_same_is_done_inside_a_process() {
     hub.send_c2d("d", iothub_emulator::CloudMessage::new("x")).unwrap();
     assert_eq!(hub.purge("d").unwrap(), 1);
 }
+
+#[test]
+fn an_edge_device_has_a_scope_however_it_is_made() {
+    let mut options =
+        iothub_emulator::Options::default().device("given").enroll("enrolled").enroll("was-edge");
+    options.identities[0].edge = true;
+    options.dps.enrollments[0].edge = true;
+    let (hub, _events) = start(options);
+    put(&hub, "/devices/made", &json!({"capabilities": {"iotEdge": true}}));
+    put(&hub, "/devices/was-edge", &json!({"capabilities": {"iotEdge": true}}));
+    for id in ["enrolled", "was-edge"] {
+        provisioning::provision(&mut provisioning::enter_enrolled(&hub, id), "");
+    }
+    for id in ["given", "made", "enrolled"] {
+        let device = authorized(&hub, &format!("GET /devices/{id}"), &[], "").json();
+        let generation = device["generationId"].as_str().unwrap();
+        assert_eq!(device["deviceScope"], format!("ms-azure-iot-edge://{id}-{generation}"));
+        assert_eq!(device["parentScopes"], json!([]));
+    }
+    let device = authorized(&hub, "GET /devices/was-edge", &[], "").json();
+    assert_eq!((&device["deviceScope"], &device["capabilities"]["iotEdge"]), (&Value::Null, &json!(false)));
+}
