@@ -237,6 +237,17 @@ fn the_same_is_done_inside_a_process() {
 }
 
 #[test]
+fn a_precondition_that_cannot_be_read_is_none_that_holds() {
+    let (hub, _events) = hub();
+    for line in ["DELETE /devices/d", "PUT /devices/d", "PATCH /twins/d"] {
+        let body = if line.starts_with("PATCH") { r#"{"tags":{"a":1}}"# } else { "{}" };
+        let answer = authorized(&hub, line, &["If-Match: \u{fc}"], body);
+        assert_eq!((answer.status, answer.error()), (400, "ArgumentInvalid"), "{line}");
+    }
+    assert_eq!(authorized(&hub, "GET /twins/d", &[], "").json()["tags"], json!({}));
+}
+
+#[test]
 fn an_edge_device_has_a_scope_however_it_is_made() {
     let mut options =
         iothub_emulator::Options::default().device("given").enroll("enrolled").enroll("was-edge");
