@@ -148,6 +148,9 @@ fn a_file_is_put_reported_and_kept() {
         (200, &b"hello"[..], Some("text/plain"))
     );
     assert_eq!(read.header("etag"), put.header("etag"));
+    // What a device wrote is no page of the hub's own site.
+    assert!(read.header("content-security-policy").unwrap().starts_with("sandbox;"));
+    assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
     let part = begun.send(&hub, "GET", "", &["x-ms-range: bytes=1-2"], b"");
     assert_eq!(
         (part.status, &part.body[..], part.header("content-range")),
