@@ -291,6 +291,14 @@ impl Registry {
         self.entries.get_mut(identity)
     }
 
+    /// Those whose entries are so, in order.
+    pub(crate) fn matching(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Identity> {
+        let found = self.entries.iter().filter(|(_, entry)| wanted(entry));
+        let mut identities: Vec<_> = found.map(|(identity, _)| identity.clone()).collect();
+        identities.sort();
+        identities
+    }
+
     /// The modules of a device, in order.
     pub(crate) fn modules(&self, device: &str) -> Vec<Identity> {
         let of_device = |id: &&Identity| id.device_id() == device && id.module_id().is_some();
@@ -301,8 +309,6 @@ impl Registry {
 
     /// Every identity in order.
     pub(crate) fn identities(&self) -> Vec<Identity> {
-        let mut identities: Vec<_> = self.entries.keys().cloned().collect();
-        identities.sort();
-        identities
+        self.matching(|_| true)
     }
 }

@@ -131,3 +131,21 @@ fn who_is_disabled_between_the_check_and_the_connection_is_not_connected() {
     broker.delete(&device, None).unwrap();
     assert_eq!(broker.attach(&device, arrival()).err().unwrap().code, "unknown_device");
 }
+
+#[test]
+fn asking_for_feedback_changes_nobody_whose_messages_live() {
+    let (broker, _events, device, ..) = hub();
+    broker.send_c2d("d", crate::CloudMessage::new("x")).unwrap();
+    let (wake, _woken) = std::sync::mpsc::sync_channel(1);
+    broker.state().registry.watch(wake);
+    let changed = || broker.state().registry.take_changed(10).len();
+    assert_eq!(changed(), 2, "everybody at first");
+    assert!(broker.receive_feedback().is_none());
+    assert_eq!(changed(), 0);
+    let over =
+        crate::CloudMessage { expiry: Some(jiff::Timestamp::UNIX_EPOCH), ..crate::CloudMessage::new("y") };
+    broker.send_c2d("d", over).unwrap();
+    changed();
+    assert!(broker.receive_feedback().is_none());
+    assert_eq!((changed(), broker.look(&device, |entry| entry.queue.len()).unwrap()), (1, 1));
+}
