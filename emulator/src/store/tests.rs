@@ -65,7 +65,12 @@ fn modules_without_their_device_are_left_out() {
     let dir = ScratchDir::new().unwrap();
     drop(Hub::start(options(&dir).device("d").module("d", "m")).unwrap());
     Store::open(&dir.path().join("state")).unwrap().write(&[(Identity::device("d"), None)]).unwrap();
-    assert_eq!(Hub::start(options(&dir)).unwrap().identities(), []);
+    let hub = Hub::start(options(&dir)).unwrap();
+    assert_eq!(hub.identities(), []);
+    // Another device of this name does not get the modules of the one before.
+    hub.create("d").unwrap();
+    drop(hub);
+    assert_eq!(Hub::start(options(&dir)).unwrap().identities(), [Identity::device("d")]);
 }
 
 #[test]
