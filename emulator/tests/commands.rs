@@ -5,7 +5,7 @@
 mod process;
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use iothub_mqtt::hub::connection_string::ConnectionString;
 use iothub_mqtt::hub::sas::{SasToken, SharedAccessKey};
@@ -130,4 +130,33 @@ fn tokens_let_in_who_they_are_for() {
         .unwrap();
     assert!(sent.success());
     assert_eq!(hub.event("telemetry")["body"], "x");
+}
+
+#[test]
+fn a_second_hub_leaves_the_first_ones_file_alone() {
+    let mut first = Running::start(&["--device", "d"]);
+    let certs = first.certs.clone();
+    let file = first.certs.join("running.json");
+    let second = || {
+        // Ends at once: its standard input does.
+        let ports = ["--mqtt-port", "0", "--https-port", "0", "--exit-with-stdin", "--certs"];
+        let output = Command::new(PROGRAM).args(ports).arg(&certs).stdin(Stdio::null()).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let written = std::fs::read_to_string(&file).unwrap();
+    let (line, warning) = second();
+    assert!(
+        line.contains("\"ready\"") && warning.contains("another hub runs with this --certs"),
+        "{warning}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    output_of(&mut command(&first, &["twin", "d"]));
+
+    // Killed without a chance to put anything in order.
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    assert!(file.exists());
+    let (_, warning) = second();
+    assert_eq!(warning, "");
+    assert!(!file.exists());
 }
