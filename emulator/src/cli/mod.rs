@@ -39,6 +39,26 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command with a hub of its own, and end with its status.
+    #[command(
+        after_help = help::RUN,
+        mut_arg("mqtt_port", |port| port.help("The port of MQTT over TLS; a free one where it is not given")),
+        mut_arg("https_port", |port| {
+            port.help("The port of HTTPS and of MQTT over WebSocket; a free one where it is not given")
+        }),
+        mut_arg("certs", |certs| {
+            certs.help(
+                "Where the certificates and the secret of the made-up keys are kept; a temporary \
+                 directory where it is not given",
+            )
+        }),
+        mut_arg("events", |events| events.help("Where to write one JSON line for each event; a temporary file where it is not given").value_name("FILE")),
+        mut_arg("settings", |settings| {
+            settings.help(
+                "A behaviour where the sources on IoT Hub are open or disagree; may be repeated. \
+                 iothub-emulator --help lists them all",
+            )
+        })
+    )]
     Run(Box<run::Run>),
     /// Send a cloud-to-device message through a running hub.
     Send(send::Send),
