@@ -1,8 +1,10 @@
 //! The command line; one file for each subcommand.
 
+mod connection_string;
 mod fault;
 mod help;
 mod method;
+mod output;
 mod reach;
 mod run;
 mod send;
@@ -70,6 +72,8 @@ enum Command {
     Fault(fault::Arm),
     /// Make a SAS token, for a device, a module or a back-end.
     Token(token::Token),
+    /// Print the connection string of a device or module of a running hub.
+    ConnectionString(connection_string::ConnectionString),
     /// What `run` starts beside its command.
     #[command(hide = true)]
     Guard,
@@ -87,6 +91,7 @@ pub fn run() -> ExitCode {
         Some(Command::Twin(twin)) => twin.run(),
         Some(Command::Fault(arm)) => arm.run(),
         Some(Command::Token(token)) => token.run(),
+        Some(Command::ConnectionString(connection_string)) => connection_string.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
