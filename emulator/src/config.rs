@@ -42,7 +42,7 @@ struct Config {
     routes: Vec<RouteOptions>,
     fallback_route: Option<bool>,
     dps: Option<DpsOptions>,
-    #[serde(default)]
+    #[serde(default, alias = "fault")]
     faults: Vec<Spanned<TimedFault>>,
 }
 

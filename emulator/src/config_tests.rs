@@ -117,6 +117,7 @@ fn what_is_wrong_is_named_with_its_line_and_no_key() {
         ("[[devices]]\nid = 'a'\n[[devices.modules]]\nid = 'm'\nedge = true", 3, "a/m: edge and modules go"),
         ("[[module-routes]]\nfrom = 'd/m'\nto = 'd/m/in'", 1, "each end must be"),
         ("[[faults]]\nname = 'explode'", 1, "there is no fault"),
+        ("[[fault]]\nname = 'explode'", 1, "there is no fault"),
     ] {
         let error = parse(text).map(|_| ()).unwrap_err();
         assert!(

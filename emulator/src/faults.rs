@@ -46,11 +46,11 @@ pub struct Fault {
     #[serde(default)]
     pub count: Option<u32>,
     /// How long it lasts, in milliseconds.
-    #[serde(default)]
+    #[serde(default, alias = "for-ms")]
     pub for_ms: Option<u64>,
     /// `drop` and `lose_session`: the message of the device, counted from 1 on each connection,
     /// that the hub still takes and no longer acknowledges. At once where it is absent.
-    #[serde(default)]
+    #[serde(default, alias = "after-messages")]
     pub after_messages: Option<u32>,
     /// `refuse`: the return code of the CONNACK, 1 to 5, by default 3. `server_error`: the status.
     #[serde(default)]
@@ -334,6 +334,12 @@ mod tests {
             let error = Armed::new(&fault, now).unwrap_err();
             assert!(error.message.contains(part), "{fault:?}: {error}");
         }
+    }
+
+    #[test]
+    fn names_may_be_spelled_as_in_toml() {
+        let fault: Fault = serde_json::from_str(r#"{"fault":"drop","for-ms":1,"after-messages":2}"#).unwrap();
+        assert_eq!((fault.for_ms, fault.after_messages), (Some(1), Some(2)));
     }
 
     #[test]

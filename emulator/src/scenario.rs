@@ -44,7 +44,7 @@ impl TimedFault {
     }
 }
 
-/// As it stands in a file.
+/// As it stands in a file; names have either mark between their words, as in the JSON of the HTTP API.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Text {
@@ -52,11 +52,14 @@ struct Text {
     #[serde(default = "everybody")]
     device: String,
     count: Option<u32>,
+    #[serde(alias = "for_ms")]
     for_ms: Option<u64>,
+    #[serde(alias = "after_messages")]
     after_messages: Option<u32>,
     code: Option<u16>,
-    #[serde(default)]
+    #[serde(default, alias = "at_ms")]
     at_ms: u64,
+    #[serde(alias = "every_ms")]
     every_ms: Option<u64>,
 }
 
@@ -78,6 +81,8 @@ impl From<Text> for TimedFault {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
+    /// By the name that `hub.toml` has, too.
+    #[serde(alias = "faults")]
     fault: Vec<toml::Spanned<TimedFault>>,
 }
 
@@ -141,6 +146,16 @@ mod tests {
     }
 
     #[test]
+    fn names_may_be_spelled_as_elsewhere() {
+        let faults = parse(
+            "[[faults]]\nname = 'mute'\nfor_ms = 3\nat_ms = 5\nevery_ms = 6\n[[faults]]\nname = 'drop'\nafter_messages = 7\n",
+        )
+        .unwrap();
+        assert_eq!((faults[0].fault.for_ms, faults[1].fault.after_messages), (Some(3), Some(7)));
+        assert_eq!((faults[0].at.as_millis(), faults[0].every.unwrap().as_millis()), (5, 6));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, line, rule) in [
             ("[[fault]]\nname = 'explode'\n", 1, "there is no fault 'explode'"),
@@ -148,7 +163,7 @@ mod tests {
             ("[[fault]]\nname = 'drop'\nevery-ms = 0\n", 1, "every-ms must be at least 1"),
             ("[[fault]]\nname = 'drop'\nat = 1\n", 3, "unknown field `at`"),
             ("[[fault]]\ncount = 1\n", 1, "missing field `name`"),
-            ("[[faults]]\nname = 'drop'\n", 1, "unknown field `faults`"),
+            ("[[fault]]\nname = 'drop'\nfor_ms = 1\nfor-ms = 1\n", 1, "duplicate field"),
             ("[[fault]]\nname = \n", 2, ""),
         ] {
             let error = parse(text).unwrap_err();
