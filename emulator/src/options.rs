@@ -19,9 +19,11 @@ pub enum CredentialOptions {
     /// The primary key in base64; made from the secret under `certs` where it is absent. The
     /// secondary key always is.
     Key(Option<String>),
-    /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the certificate; one or two of them.
+    /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the certificate, also with the colons of
+    /// openssl; one or two of them.
     Thumbprints(Vec<String>),
-    /// A certificate in its name from one of the authorities in [`Options::x509_roots`].
+    /// A certificate in its name from one of the authorities in [`Options::x509_roots`], of which
+    /// there has to be one.
     Authority,
 }
 

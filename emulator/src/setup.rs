@@ -15,7 +15,7 @@ use crate::options::{CredentialOptions, IdentityOptions, Options};
 use crate::registry::{Entry, Record, Registry};
 use crate::settings::TwinSize;
 use crate::time::now_text;
-use crate::tls::is_thumbprint;
+use crate::tls::thumbprint;
 use crate::twins::Twin;
 
 /// A listening socket; `option` and `unprivileged` are for the error's advice.
@@ -102,7 +102,15 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
                 let secondary = key(given.secondary_key.as_ref(), "secondary")?;
                 Credential::Keys(Box::new([key(primary.as_ref(), "primary")?, secondary]))
             }
-            CredentialOptions::Thumbprints(thumbprints) => Credential::Thumbprints(thumbprints.clone()),
+            CredentialOptions::Thumbprints(given) => {
+                let thumbprints = given.iter().map(|text| thumbprint(text));
+                Credential::Thumbprints(thumbprints.collect::<Result<_, _>>().map_err(|rule| failed(&rule))?)
+            }
+            CredentialOptions::Authority if options.x509_roots.is_empty() => {
+                return Err(failed(
+                    "no authority is given that could vouch for it: --x509-root FILE, or x509-roots in --config",
+                ));
+            }
             CredentialOptions::Authority => Credential::Authority,
         };
         let mut record = Record::new(credential);
@@ -147,9 +155,10 @@ pub(crate) fn check(given: &IdentityOptions) -> Result<(), String> {
         }
         _ if given.secondary_key.is_some() => return Err("a secondary key goes with a key".into()),
         CredentialOptions::Thumbprints(thumbprints) => {
-            if thumbprints.is_empty() || !thumbprints.iter().all(|text| is_thumbprint(text)) {
-                return Err("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits".into());
+            if thumbprints.is_empty() {
+                return Err("needs a thumbprint".into());
             }
+            thumbprints.iter().try_for_each(|text| thumbprint(text).map(|_| ()))?;
         }
         CredentialOptions::Authority => {}
     }

@@ -63,9 +63,14 @@ impl Thumbprints {
     }
 }
 
-/// SHA-1 or SHA-256 in hexadecimal.
-pub(crate) fn is_thumbprint(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
+/// SHA-1 or SHA-256 in hexadecimal, without the colons that openssl puts between two digits and two.
+pub(crate) fn thumbprint(text: &str) -> Result<String, String> {
+    let spaced = text.contains(':') && text.split(':').all(|pair| pair.len() == 2);
+    let digits = if spaced { text.replace(':', "") } else { text.to_owned() };
+    if matches!(digits.len(), 40 | 64) && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(digits);
+    }
+    Err("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits".to_owned())
 }
 
 /// Takes every certificate whose private key the peer has: devices show self-signed ones.
@@ -159,6 +164,26 @@ impl ClientCertVerifier for AnyCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thumbprint_may_be_as_openssl_prints_it() {
+        let sha1 = "A9993E364706816ABA3E25717850C26C9CD0D89D";
+        assert_eq!(thumbprint(sha1).as_deref(), Ok(sha1));
+        let spaced = "A9:99:3E:36:47:06:81:6A:BA:3E:25:71:78:50:C2:6C:9C:D0:D8:9D";
+        assert_eq!(thumbprint(spaced).as_deref(), Ok(sha1));
+        for wrong in [
+            "",
+            ":",
+            "A9",
+            "A9:99",
+            &sha1[1..],
+            &format!("{sha1}:"),
+            &spaced[..58],
+            &spaced.replace('3', "g"),
+        ] {
+            assert!(thumbprint(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_thumbprint_may_be_of_either_digest_and_case() {

@@ -46,7 +46,8 @@ fn they_find_the_hub_by_its_directory_as_long_as_it_runs() {
 
 #[test]
 fn what_goes_wrong_is_named() {
-    let hub = Running::start(&["--device", "d", "--x509-ca", "x"]);
+    let x509 = format!("x={}", vec!["AB"; 20].join(":"));
+    let hub = Running::start(&["--device", "d", "--x509", &x509]);
     let other = Running::start(&[]);
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     for (arguments, part) in [

@@ -68,6 +68,10 @@ fn errors_name_the_option_and_a_way_out() {
         (&["--mqtt-port", "0", "--device", "d", "--device", "d"], "twice"),
         (&["--mqtt-port", "0", "--device", "a b"], "an id has"),
         (&["--mqtt-port", "0", "--x509", "d=12"], "thumbprint"),
+        (
+            &["--mqtt-port", "0", "--x509-ca", "d"],
+            "d: no authority is given that could vouch for it: --x509-root",
+        ),
         (&["--mqtt-port", "0", "--x509-root", "/no/such/file"], "--x509-root /no/such/file"),
         (&["--mqtt-port", "0", "--enroll", "r="], "provisioning: the enrollment 'r'"),
         (&["--mqtt-port", "0", "--dps-scope", "a/b"], "id scope"),

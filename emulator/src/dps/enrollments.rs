@@ -13,7 +13,7 @@ use super::options::{DpsOptions, EnrollmentOptions, GroupOptions, Reprovision};
 use crate::auth::{Credential, NamedKey, check_expiry};
 use crate::chain::{Roots, Shown};
 use crate::identity::Identity;
-use crate::tls::is_thumbprint;
+use crate::tls::thumbprint;
 use crate::twins::Twin;
 
 /// What an enrollment makes of those whom it lets in.
@@ -196,11 +196,8 @@ impl Individual {
                 return Err("has a key and a thumbprint, of which there may be one".into());
             }
             true => {
-                let thumbprints: Vec<String> = thumbprints.into_iter().flatten().cloned().collect();
-                if !thumbprints.iter().all(|text| is_thumbprint(text)) {
-                    return Err("a thumbprint has 40 (SHA-1) or 64 (SHA-256) hexadecimal digits".into());
-                }
-                Credential::Thumbprints(thumbprints)
+                let thumbprints = thumbprints.into_iter().flatten().map(|text| thumbprint(text));
+                Credential::Thumbprints(thumbprints.collect::<Result<_, _>>()?)
             }
         };
         if given.device_id.as_deref().is_some_and(|id| !Identity::device(id).is_valid()) {

@@ -40,7 +40,8 @@ pub struct EnrollmentOptions {
     /// Base64 of 16 to 64 bytes.
     pub key: Option<String>,
     pub secondary_key: Option<String>,
-    /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the device's certificate.
+    /// SHA-1 (40 hexadecimal digits) or SHA-256 (64) of the device's certificate, also with the colons
+    /// of openssl.
     pub thumbprint: Option<String>,
     pub secondary_thumbprint: Option<String>,
     /// The device's id at the hub; the registration id where it is absent.

@@ -14,7 +14,9 @@ fn options(dir: &ScratchDir) -> Options {
 #[test]
 fn everything_is_there_after_a_restart_and_wins() {
     let dir = ScratchDir::new().unwrap();
-    let first = Hub::start(options(&dir).device("d").module("d", "m").x509_ca_device("c")).unwrap();
+    let authority = crate::certs::open(dir.path(), &["localhost".to_owned()]).unwrap().ca_pem;
+    let given = options(&dir).device("d").module("d", "m").x509_ca_device("c").x509_root(authority);
+    let first = Hub::start(given).unwrap();
     let strings = |hub: &Hub| ["d", "d/m", "c"].map(|id| hub.connection_string(id).unwrap());
     let before = strings(&first);
     let desired = serde_json::json!({ "rate": 5, "old": { "a": 1 } });
