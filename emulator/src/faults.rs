@@ -278,10 +278,13 @@ impl Armed {
 pub(crate) struct Waiting(Vec<Armed>);
 
 impl Waiting {
-    pub(crate) fn add(&mut self, armed: Armed) {
-        if armed.remaining > 0 {
+    /// Whether anything is left of it to wait.
+    pub(crate) fn add(&mut self, armed: Armed) -> bool {
+        let waits = armed.remaining > 0;
+        if waits {
             self.0.push(armed);
         }
+        waits
     }
 
     /// Takes one use of the first fault of `kind` that is meant for `identity`.

@@ -293,7 +293,7 @@ impl Hub {
     /// # Errors
     /// An unknown fault or device, fields that do not go with the fault.
     pub fn fault(&self, fault: &Fault) -> Result<usize, HubError> {
-        self.broker.fault(fault)
+        self.broker.fault(fault).map(|(reached, _)| reached)
     }
 
     /// The twin of `device` or `device/module` in the service's form.

@@ -56,7 +56,8 @@ fn what_goes_wrong_is_named() {
         (&["twin", "d", "set-desired"], "need a JSON object"),
         (&["twin", "d", "get", "{}"], "get takes no JSON"),
         (&["method", "d", "m"], "404 Not Found: ErrorCode:DeviceNotOnline;d is not connected"),
-        (&["fault", "explode"], "there is no fault 'explode'"),
+        (&["fault", "explode"], "[possible values: drop, lose_session,"),
+        (&["fault"], "required"),
         (&["send", "d", "x", "--property", "k"], "--property k: must be NAME=VALUE"),
         (&["send", "d/m", "x"], "modules get no cloud-to-device messages"),
         (&["send", "d", "x", "--expiry", "soon"], "must be a time like"),
@@ -95,11 +96,15 @@ fn twins_are_shown_and_changed() {
 fn faults_wait_for_who_they_are_for() {
     let mut hub = Running::start(&["--device", "d"]);
     let armed = json_of(&hub, &["fault", "refuse", "--device", "d", "--count", "1", "--code", "2"]);
-    assert_eq!(armed, json!({ "reached": 0 }));
+    assert_eq!(armed, json!({ "reached": 0, "waiting": true }));
+    assert_eq!(json_of(&hub, &["fault", "--list"])[0]["code"], 2);
     let topic = "devices/d/messages/events/";
     let refused = hub.mosquitto("mosquitto_pub", topic).args(["-m", "x"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert_eq!(hub.event("refused")["return_code"], 2);
+    json_of(&hub, &["fault", "mute"]);
+    output_of(&mut command(&hub, &["fault", "--clear"]));
+    assert_eq!(json_of(&hub, &["fault", "--list"]), json!([]));
 }
 
 #[test]

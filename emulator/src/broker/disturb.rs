@@ -23,8 +23,8 @@ const ON_CONNECTIONS: [FaultKind; 9] = [
 ];
 
 impl Broker {
-    /// Arms a fault; how many connections it has reached already.
-    pub(crate) fn fault(&self, fault: &Fault) -> Result<usize, HubError> {
+    /// Arms a fault; how many connections it has reached already, and whether it waits for more.
+    pub(crate) fn fault(&self, fault: &Fault) -> Result<(usize, bool), HubError> {
         let mut armed = Armed::new(fault, Instant::now())?;
         let dps_knows = self.dps.knows(&fault.device);
         let mut state = self.state();
@@ -33,8 +33,7 @@ impl Broker {
             return Err(HubError::not_found(&named));
         }
         if !ON_CONNECTIONS.contains(&armed.kind) {
-            state.waiting.add(armed);
-            return Ok(0);
+            return Ok((0, state.waiting.add(armed)));
         }
         let identities: Vec<Identity> =
             state.registry.identities().into_iter().filter(|identity| armed.is_for(identity)).collect();
@@ -49,8 +48,7 @@ impl Broker {
         if reached > 0 || forgot {
             armed.use_once();
         }
-        state.waiting.add(armed);
-        Ok(reached)
+        Ok((reached, state.waiting.add(armed)))
     }
 
     /// The faults that end a connection need no help from its task.

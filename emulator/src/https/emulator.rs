@@ -65,8 +65,8 @@ pub(super) async fn connection_string(
 pub(super) async fn fault(State(broker): State<Arc<Broker>>, body: Bytes) -> Result<Json<Value>, HubError> {
     let fault: Fault =
         serde_json::from_slice(&body).map_err(|e| HubError::argument(format!("the body: {e}")))?;
-    let reached = broker.fault(&fault)?;
-    Ok(Json(json!({ "reached": reached })))
+    let (reached, waiting) = broker.fault(&fault)?;
+    Ok(Json(json!({ "reached": reached, "waiting": waiting })))
 }
 
 /// The faults that there are with what goes with each, and those that wait.

@@ -34,6 +34,6 @@ fn faults_are_posted() {
     assert!(answer.text().contains("no fault 'explode'"), "{}", answer.text());
     assert_eq!(request(&hub, path, &json, br#"{"fault":"drop","color":"red"}"#).status, 400);
     let answer = request(&hub, path, &json, br#"{"fault":"drop","device":"d","count":1}"#);
-    assert_eq!((answer.status, answer.json()), (200, json!({"reached": 1})));
+    assert_eq!((answer.status, answer.json()), (200, json!({"reached": 1, "waiting": false})));
     client.expect_close();
 }
