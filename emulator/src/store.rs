@@ -62,6 +62,8 @@ impl Store {
             Ok(database)
         });
         let database = opened.map_err(|why| failed(&why))?;
+        // What a hub left that was killed in [`Store::renew`].
+        let _ = fs::remove_file(path.with_extension("new"));
         Ok(Self { database: Some(database), path, broken: false })
     }
 
