@@ -13,7 +13,7 @@ RUST := --workspace --exclude iothub-bench --exclude iothub-mqtt-python
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .PHONY: demo test lint rust python page interop c-packages bench soak header install wheel clean system-packages cargo-c
-demo: $(VENV)/installed system-packages
+demo: $(VENV)/installed
 	cargo build --package iothub-emulator --package iothub-mqtt-ffi
 	$(CC) -std=c11 -Wall -Wextra -O2 -Iinclude -o $(TARGET)/debug/telemetry examples/c/telemetry.c \
 		-L$(TARGET)/debug -Wl,-rpath,$(TARGET)/debug -liothub_mqtt -lpthread

@@ -1,25 +1,21 @@
-//! What became of cloud-to-device messages, for the back-end that asked to know: records in
-//! batches, each locked while its completion is awaited. Pure: the time is given.
+//! What became of cloud-to-device messages, for the back-end that asked to know: records, which
+//! become a notice in batches. Pure: the time is given.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::notices::{Notices, Received, is_fresh};
 use crate::time::milliseconds_text;
 
 /// In one batch.
 const MAX_RECORDS: usize = 64;
 /// How many records wait; the oldest go first.
 const MAX_WAITING: usize = 10_000;
-/// How long a batch waits to be completed before it is received again.
-const LOCK: Duration = Duration::from_secs(60);
-/// How long a record or batch is kept.
-const LIFE: Duration = Duration::from_secs(3600);
-/// How often a batch is received before it is dropped.
+/// IoT Hub's default: how often a batch is received before it is dropped.
 const MAX_DELIVERIES: u32 = 10;
 
 /// What the sender of a message wants to hear of it.
@@ -85,35 +81,15 @@ impl Record {
 }
 
 #[derive(Debug)]
-struct Batch {
-    records: Vec<Record>,
-    sequence: u64,
-    at: Timestamp,
-    deliveries: u32,
-    lock: Option<(String, Instant)>,
-}
-
-impl Batch {
-    fn is_locked(&self, now: Instant) -> bool {
-        self.lock.as_ref().is_some_and(|(_, until)| *until > now)
-    }
-}
-
-/// A batch as a back-end receives it.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Received {
-    pub(crate) records: Value,
-    pub(crate) sequence: u64,
-    pub(crate) enqueued: String,
-    /// Of this batch, this one included.
-    pub(crate) deliveries: u32,
-}
-
-#[derive(Debug, Default)]
 pub(crate) struct Feedback {
     waiting: VecDeque<Record>,
-    batches: VecDeque<Batch>,
-    last_sequence: u64,
+    pub(crate) batches: Notices,
+}
+
+impl Default for Feedback {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), batches: Notices::new(MAX_DELIVERIES) }
+    }
 }
 
 impl Feedback {
@@ -143,52 +119,14 @@ impl Feedback {
     }
 
     /// The oldest batch that is not locked, or a new one of what waits; locked under `token`.
-    pub(crate) fn receive(&mut self, token: String, at: Timestamp, now: Instant) -> Option<Received> {
-        self.drop_old(at);
-        if !self.batches.iter().any(|batch| !batch.is_locked(now)) && !self.waiting.is_empty() {
-            let records = self.waiting.drain(..self.waiting.len().min(MAX_RECORDS)).collect();
-            self.last_sequence += 1;
-            let sequence = self.last_sequence;
-            self.batches.push_back(Batch { records, sequence, at, deliveries: 0, lock: None });
+    pub(crate) fn receive(&mut self, token: String, now: Timestamp) -> Option<Received> {
+        self.waiting.retain(|record| is_fresh(record.at, now));
+        if !self.batches.has_ready(now) && !self.waiting.is_empty() {
+            let batch = self.waiting.drain(..self.waiting.len().min(MAX_RECORDS));
+            let records: Value = batch.map(|record| record.document()).collect();
+            self.batches.push(records, now);
         }
-        let batch = self.batches.iter_mut().find(|batch| !batch.is_locked(now))?;
-        batch.deliveries += 1;
-        batch.lock = Some((token, now + LOCK));
-        Some(Received {
-            records: batch.records.iter().map(Record::document).collect(),
-            sequence: batch.sequence,
-            enqueued: milliseconds_text(batch.at),
-            deliveries: batch.deliveries,
-        })
-    }
-
-    /// Ends a batch; false where the lock is over.
-    pub(crate) fn complete(&mut self, token: &str, now: Instant) -> bool {
-        let index = self.locked(token, now);
-        index.and_then(|index| self.batches.remove(index)).is_some()
-    }
-
-    /// Lets a batch be received again; false where the lock is over.
-    pub(crate) fn abandon(&mut self, token: &str, now: Instant) -> bool {
-        let Some(batch) = self.locked(token, now).and_then(|index| self.batches.get_mut(index)) else {
-            return false;
-        };
-        batch.lock = None;
-        true
-    }
-
-    fn locked(&self, token: &str, now: Instant) -> Option<usize> {
-        self.batches.iter().position(|batch| {
-            batch.is_locked(now) && batch.lock.as_ref().is_some_and(|(known, _)| known == token)
-        })
-    }
-
-    fn drop_old(&mut self, at: Timestamp) {
-        let fresh = |made: Timestamp| {
-            at.duration_since(made) < jiff::SignedDuration::from_secs(LIFE.as_secs() as i64)
-        };
-        self.waiting.retain(|record| fresh(record.at));
-        self.batches.retain(|batch| fresh(batch.at) && batch.deliveries < MAX_DELIVERIES);
+        self.batches.receive(token, now)
     }
 }
 

@@ -27,6 +27,7 @@ mod https;
 mod hub;
 mod identity;
 mod module_routes;
+mod notices;
 mod options;
 mod program;
 mod query;

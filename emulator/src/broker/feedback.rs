@@ -1,14 +1,14 @@
 //! The C2D queue seen from the back-end: purged, and what became of its messages.
 
 use std::sync::{MutexGuard, PoisonError};
-use std::time::Instant;
 
 use jiff::Timestamp;
 
 use super::Broker;
 use crate::error::HubError;
-use crate::feedback::{Feedback, Outcome, Received};
+use crate::feedback::{Feedback, Outcome};
 use crate::identity::Identity;
+use crate::notices::Received;
 use crate::queue::Delivery;
 
 impl Broker {
@@ -30,17 +30,17 @@ impl Broker {
     pub(crate) fn receive_feedback(&self) -> Option<(String, Received)> {
         self.expire_everywhere();
         let token = uuid::Uuid::new_v4().to_string();
-        let received = self.feedback().receive(token.clone(), Timestamp::now(), Instant::now())?;
+        let received = self.feedback().receive(token.clone(), Timestamp::now())?;
         Some((token, received))
     }
 
     pub(crate) fn complete_feedback(&self, token: &str) -> Result<(), HubError> {
-        let done = self.feedback().complete(token, Instant::now());
+        let done = self.feedback().batches.complete(token, Timestamp::now());
         done.then_some(()).ok_or_else(lock_lost)
     }
 
     pub(crate) fn abandon_feedback(&self, token: &str) -> Result<(), HubError> {
-        let done = self.feedback().abandon(token, Instant::now());
+        let done = self.feedback().batches.abandon(token, Timestamp::now());
         done.then_some(()).ok_or_else(lock_lost)
     }
 

@@ -3,7 +3,6 @@
 
 mod blobs;
 mod block_list;
-mod notices;
 mod options;
 mod path;
 mod sas;
@@ -26,9 +25,9 @@ pub use options::FileOptions;
 pub(crate) use sas::{Access, Denied, parameter};
 
 use crate::error::HubError;
+use crate::notices::{Notices, Received};
 use crate::scratch::ScratchDir;
 use crate::time::round_trip_text;
-use notices::{Notices, Received};
 use uploads::{MAX_ACTIVE, Unknown, Uploads};
 
 /// The one container of the blob store.
@@ -36,6 +35,9 @@ pub(crate) const CONTAINER: &str = "device-uploads";
 /// Azure's limits on the name of a blob.
 const MAX_NAME: usize = 1024;
 const MAX_SEGMENTS: usize = 254;
+
+/// IoT Hub's default: how often a notice is received before it is dropped.
+const MAX_DELIVERIES: u32 = 100;
 
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -88,7 +90,7 @@ impl Files {
             key,
             host: OnceLock::new(),
             uploads: Mutex::default(),
-            notices: Mutex::default(),
+            notices: Mutex::new(Notices::new(MAX_DELIVERIES)),
             blobs,
             _scratch: scratch,
         })

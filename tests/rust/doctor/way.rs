@@ -19,6 +19,8 @@ fn what_is_wrong_with_the_way() {
     let mut closed = local.config(DEVICE);
     let (_held, unused) = unused_address();
     closed.tuning.set_port(unused.port()).unwrap();
+    // An address of its own: this machine may have a hub on port 443.
+    closed.set_gateway("127.94.30.7").unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut mute = local.config(DEVICE);
     mute.tuning.set_port(silent.local_addr().unwrap().port()).unwrap();

@@ -3,11 +3,11 @@
 mod absent;
 mod bulk;
 mod digital_twins;
-mod feedback;
-mod file_notices;
 mod identities;
 mod messages;
 mod methods;
+mod notices;
+mod purge;
 mod query;
 mod registry;
 mod statistics;
@@ -35,9 +35,9 @@ pub(super) fn router() -> Router<Arc<Broker>> {
         .merge(absent::router())
         .merge(bulk::router())
         .merge(digital_twins::router())
-        .merge(feedback::router())
-        .merge(file_notices::router())
         .merge(methods::router())
+        .merge(notices::router())
+        .merge(purge::router())
         .merge(query::router())
         .merge(registry::router())
         .merge(statistics::router())

@@ -1,5 +1,5 @@
-//! What back-ends are told of uploaded files: one notice at a time, locked while its completion is
-//! awaited. Pure: the time is given.
+//! What back-ends are told, of messages and of files: one notice at a time, locked while its
+//! completion is awaited. Pure: the time is given.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,11 +9,10 @@ use serde_json::Value;
 
 /// How many wait; the oldest go first.
 const MAX_WAITING: usize = 10_000;
-/// IoT Hub's defaults: how long a notice waits to be completed before it is received again, how
-/// long it is kept, and how often it is received before it is dropped.
+/// IoT Hub's defaults: how long a notice waits to be completed before it is received again, and how
+/// long it is kept.
 const LOCK: Duration = Duration::from_secs(60);
 const LIFE: Duration = Duration::from_secs(3600);
-const MAX_DELIVERIES: u32 = 100;
 
 #[derive(Debug)]
 struct Notice {
@@ -35,18 +34,25 @@ impl Notice {
 pub(crate) struct Received {
     pub(crate) document: Value,
     pub(crate) sequence: u64,
+    pub(crate) enqueued: Timestamp,
     /// Of this notice, this one included.
     pub(crate) deliveries: u32,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Notices {
+#[derive(Debug)]
+pub(crate) struct Notices {
     waiting: VecDeque<Notice>,
     last_sequence: u64,
+    max_deliveries: u32,
 }
 
 impl Notices {
-    pub(super) fn push(&mut self, document: Value, at: Timestamp) {
+    /// A notice is dropped when it has been received `max_deliveries` times in vain.
+    pub(crate) fn new(max_deliveries: u32) -> Self {
+        Self { waiting: VecDeque::new(), last_sequence: 0, max_deliveries }
+    }
+
+    pub(crate) fn push(&mut self, document: Value, at: Timestamp) {
         if self.waiting.len() >= MAX_WAITING {
             self.waiting.pop_front();
         }
@@ -60,27 +66,38 @@ impl Notices {
         });
     }
 
-    /// The oldest notice that is not locked, locked under `token`.
-    pub(super) fn receive(&mut self, token: String, now: Timestamp) -> Option<Received> {
-        let life = SignedDuration::try_from(LIFE).unwrap_or(SignedDuration::MAX);
+    /// Whether there is one to receive.
+    pub(crate) fn has_ready(&mut self, now: Timestamp) -> bool {
+        let max_deliveries = self.max_deliveries;
         self.waiting.retain(|notice| {
-            notice.is_locked(now)
-                || now.duration_since(notice.at) < life && notice.deliveries < MAX_DELIVERIES
+            notice.is_locked(now) || is_fresh(notice.at, now) && notice.deliveries < max_deliveries
         });
+        self.waiting.iter().any(|notice| !notice.is_locked(now))
+    }
+
+    /// The oldest notice that is not locked, locked under `token`.
+    pub(crate) fn receive(&mut self, token: String, now: Timestamp) -> Option<Received> {
+        if !self.has_ready(now) {
+            return None;
+        }
         let notice = self.waiting.iter_mut().find(|notice| !notice.is_locked(now))?;
         notice.deliveries += 1;
         notice.lock = Some((token, now.checked_add(LOCK).unwrap_or(Timestamp::MAX)));
-        let Notice { document, sequence, deliveries, .. } = notice;
-        Some(Received { document: document.clone(), sequence: *sequence, deliveries: *deliveries })
+        Some(Received {
+            document: notice.document.clone(),
+            sequence: notice.sequence,
+            enqueued: notice.at,
+            deliveries: notice.deliveries,
+        })
     }
 
     /// Ends a notice; false where the lock is over.
-    pub(super) fn complete(&mut self, token: &str, now: Timestamp) -> bool {
+    pub(crate) fn complete(&mut self, token: &str, now: Timestamp) -> bool {
         self.locked(token, now).and_then(|index| self.waiting.remove(index)).is_some()
     }
 
     /// Lets a notice be received again; false where the lock is over.
-    pub(super) fn abandon(&mut self, token: &str, now: Timestamp) -> bool {
+    pub(crate) fn abandon(&mut self, token: &str, now: Timestamp) -> bool {
         let Some(notice) = self.locked(token, now).and_then(|index| self.waiting.get_mut(index)) else {
             return false;
         };
@@ -95,10 +112,17 @@ impl Notices {
     }
 }
 
+/// Whether what was made at `at` is still kept.
+pub(crate) fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at) < SignedDuration::try_from(LIFE).unwrap_or(SignedDuration::MAX)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    const MAX_DELIVERIES: u32 = 10;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -106,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_notice_is_locked_until_it_is_settled() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(MAX_DELIVERIES);
         notices.push(1.into(), at(0));
         notices.push(2.into(), at(1));
         let receive = |notices: &mut Notices, token: &str, now| {
@@ -126,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_notice_that_nobody_completes_is_dropped() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(MAX_DELIVERIES);
         notices.push(1.into(), at(0));
         for number in 0..MAX_DELIVERIES {
             let token = number.to_string();
