@@ -235,3 +235,14 @@ fn the_same_is_done_inside_a_process() {
     hub.send_c2d("d", iothub_emulator::CloudMessage::new("x")).unwrap();
     assert_eq!(hub.purge("d").unwrap(), 1);
 }
+
+#[test]
+fn a_slash_at_the_end_of_a_path_is_no_matter() {
+    let (hub, _events) = hub();
+    for path in ["/devices", "/devices/d", "/devices/d/modules", "/twins/d", "/statistics/devices"] {
+        let plain = authorized(&hub, &format!("GET {path}"), &[], "");
+        // So the SDK for Node lists devices.
+        let answer = authorized(&hub, &format!("GET {path}/"), &[], "");
+        assert_eq!((answer.status, answer.json()), (200, plain.json()), "{path}");
+    }
+}
