@@ -40,6 +40,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
         .merge(files::router())
         .merge(blobs::router())
         .route(websocket::PATH, get(websocket::upgrade))
+        .route(websocket::PATH_OF_JAVA, get(websocket::upgrade))
         .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .layer(map_request(move |request: Request| async move { hurried(request, patience) }))
