@@ -99,8 +99,8 @@ impl Hub {
             fault.check().map_err(|rule| StartError::new(format!("the fault {number}: {rule}")))?;
         }
         let mut registry = setup::registry(&options, &store)?;
-        let kept = options.state.as_deref().map(Store::open).transpose()?;
-        if let Some(kept) = &kept {
+        let mut kept = options.state.as_deref().map(Store::open).transpose()?;
+        if let Some(kept) = &mut kept {
             for (identity, entry) in kept.read(&options.settings)? {
                 registry.insert(identity, entry);
             }

@@ -71,6 +71,10 @@ impl Queue {
         self.entries.push_back(Entry { delivery, expires, lock: None, lost: None });
     }
 
+    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
+        self.entries.iter().any(|entry| entry.expires <= now)
+    }
+
     /// Takes the messages whose time to live is over out of the queue.
     pub(crate) fn expired(&mut self, now: Timestamp) -> Vec<Delivery> {
         self.extract(|entry| entry.expires <= now)

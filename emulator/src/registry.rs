@@ -123,6 +123,16 @@ impl Record {
             etag: fresh_etag(),
         }
     }
+
+    /// Makes it the record of an Edge device, or of one that is none. An Edge device has a scope of its
+    /// own for as long as it lives; another device's is its parent's.
+    pub(crate) fn set_edge(&mut self, device: &str, edge: bool) {
+        self.edge = edge;
+        self.scope = match edge {
+            true => Some(format!("ms-azure-iot-edge://{device}-{}", self.generation)),
+            false => self.parent_scopes.first().cloned(),
+        };
+    }
 }
 
 /// A record's etag, which no other has had.
@@ -227,6 +237,10 @@ impl Registry {
     /// Marks everybody from now on who may have changed, and everybody who is there; wakes `writer`.
     pub(crate) fn watch(&mut self, writer: SyncSender<Wake>) {
         self.changes = Some(Changes { identities: HashSet::new(), writer });
+        self.mark_everybody();
+    }
+
+    pub(crate) fn mark_everybody(&mut self) {
         for identity in self.identities() {
             self.mark(&identity);
         }
@@ -277,6 +291,14 @@ impl Registry {
         self.entries.get_mut(identity)
     }
 
+    /// Those whose entries are so, in order.
+    pub(crate) fn matching(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Identity> {
+        let found = self.entries.iter().filter(|(_, entry)| wanted(entry));
+        let mut identities: Vec<_> = found.map(|(identity, _)| identity.clone()).collect();
+        identities.sort();
+        identities
+    }
+
     /// The modules of a device, in order.
     pub(crate) fn modules(&self, device: &str) -> Vec<Identity> {
         let of_device = |id: &&Identity| id.device_id() == device && id.module_id().is_some();
@@ -287,8 +309,6 @@ impl Registry {
 
     /// Every identity in order.
     pub(crate) fn identities(&self) -> Vec<Identity> {
-        let mut identities: Vec<_> = self.entries.keys().cloned().collect();
-        identities.sort();
-        identities
+        self.matching(|_| true)
     }
 }

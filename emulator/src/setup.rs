@@ -107,7 +107,9 @@ pub(crate) fn registry(options: &Options, store: &Store) -> Result<Registry, Sta
         };
         let mut record = Record::new(credential);
         record.enabled = !given.disabled;
-        record.edge = given.edge;
+        if given.edge {
+            record.set_edge(identity.device_id(), true);
+        }
         let mut entry = Entry::new(record);
         entry.twin = twin(given).map_err(|rule| failed(&rule))?;
         registry.insert(identity.clone(), entry);

@@ -148,6 +148,9 @@ fn a_file_is_put_reported_and_kept() {
         (200, &b"hello"[..], Some("text/plain"))
     );
     assert_eq!(read.header("etag"), put.header("etag"));
+    // What a device wrote is no page of the hub's own site.
+    assert!(read.header("content-security-policy").unwrap().starts_with("sandbox;"));
+    assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
     let part = begun.send(&hub, "GET", "", &["x-ms-range: bytes=1-2"], b"");
     assert_eq!(
         (part.status, &part.body[..], part.header("content-range")),
@@ -388,4 +391,18 @@ fn what_ends_early_is_no_blob() {
     drop(hub);
     assert_eq!(directory.files(), ["d/f"]);
     assert_eq!(std::fs::read(directory.0.join("d/f")).unwrap(), b"whole");
+}
+
+#[test]
+fn a_device_that_is_made_again_has_begun_nothing() {
+    let (hub, _events) = start(options(None));
+    let begun: Vec<Begun> = (0..10).map(|n| Begun::new(&hub, &n.to_string())).collect();
+    assert_eq!(begun[0].put(&hub, b"x").status, 201);
+    let full = post(&hub, "/devices/d/files", &json!({ "blobName": "more" }));
+    assert_eq!((full.status, code(&full)), (403, 403_006));
+    hub.delete("d").unwrap();
+    hub.create("d").unwrap();
+    let ended = begun[0].end(&hub, true);
+    assert_eq!((ended.status, code(&ended)), (400, 400_015));
+    Begun::new(&hub, "more");
 }

@@ -128,3 +128,35 @@ fn two_programs_do_not_share_a_directory() {
     drop(next);
     std::fs::remove_dir_all(state).unwrap();
 }
+
+/// A file cannot grow beyond the limit, which stands for a disk that is full.
+fn limit_files(hub: &Running, bytes: Option<u64>) {
+    let pid = rustix::process::Pid::from_raw(hub.child.id().try_into().unwrap());
+    let limit = rustix::process::Rlimit { current: bytes, maximum: None };
+    rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap();
+}
+
+#[test]
+fn a_disk_that_was_full_is_written_to_again() {
+    let state = scratch("full");
+    let arguments = ["--device", "d", "--state", state.to_str().unwrap()];
+    let mut command = Command::new("sh");
+    // Without the signal that comes with this limit.
+    command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh", PROGRAM]);
+    let mut hub = Running::start_by(command, &arguments);
+    twin(&hub, &["d", "set-tags", r#"{"a":1}"#]);
+    limit_files(&hub, Some(4096));
+    for tags in [r#"{"b":1}"#, r#"{"c":1}"#] {
+        twin(&hub, &["d", "set-tags", tags]);
+        hub.event("state");
+    }
+    limit_files(&hub, None);
+    twin(&hub, &["d", "set-tags", r#"{"d":1}"#]);
+    drop(hub.child.stdin.take());
+    assert!(hub.child.wait().unwrap().success(), "everything is kept in the end");
+
+    let next = Running::start(&arguments);
+    assert_eq!(twin(&next, &["d"])["tags"], json!({ "a": 1, "b": 1, "c": 1, "d": 1 }));
+    drop(next);
+    std::fs::remove_dir_all(state).unwrap();
+}

@@ -225,7 +225,8 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
         return Err(refusal);
     }
     let password = Some(login.password.as_str()).filter(|password| !password.is_empty());
-    let granted = broker.admit(&identity, password, peer.certificate.as_ref(), unix_now()).map_err(refuse)?;
+    let granted =
+        broker.admit(&identity, password, peer.certificate.as_ref(), unix_now()).map_err(&refuse)?;
     let will =
         connect.last_will.map(|will| read_will(&identity, will, &broker.settings)).transpose().map_err(
             |reason| Refusal {
@@ -242,9 +243,7 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
         model_id: username.model_id,
         protocol: peer.protocol,
     };
-    let attached = broker
-        .attach(&identity, arrival)
-        .ok_or_else(|| Refusal::silent(Cause::new("unknown_device", "the identity was deleted meanwhile")))?;
+    let attached = broker.attach(&identity, arrival).map_err(refuse)?;
     Ok(Welcome::Device(Admitted { identity, attached, keep_alive: connect.keep_alive, until }))
 }
 

@@ -106,6 +106,7 @@ impl Broker {
         check_etag(etag, &entry.record.etag)?;
         if identity.module_id().is_none() {
             self.feedback().forget(identity.device_id());
+            self.files.forget(identity.device_id());
         }
         for gone in with_modules(&state, identity) {
             self.end_link(&mut state, &gone, None, unknown(&gone));

@@ -38,18 +38,19 @@ fn hub() -> (Broker, Receiver<Value>, Identity, Attached, Identity, Attached) {
     for identity in [&device, &module] {
         broker.create(identity, Record::new(Credential::Authority)).unwrap();
     }
-    let connect = |identity: &Identity| {
-        let arrival = Arrival {
-            granted: Granted { method: String::new(), until: None },
-            clean_session: false,
-            will: None,
-            model_id: None,
-            protocol: "mqtt",
-        };
-        broker.attach(identity, arrival).unwrap()
-    };
+    let connect = |identity: &Identity| broker.attach(identity, arrival()).unwrap();
     let (of_device, of_module) = (connect(&device), connect(&module));
     (broker, events, device, of_device, module, of_module)
+}
+
+fn arrival() -> Arrival {
+    Arrival {
+        granted: Granted { method: String::new(), until: None },
+        clean_session: false,
+        will: None,
+        model_id: None,
+        protocol: "mqtt",
+    }
 }
 
 fn ends(events: &Receiver<Value>) -> Vec<(String, String)> {
@@ -113,4 +114,38 @@ fn a_change_with_another_etag_is_a_failed_precondition() {
     assert_eq!((refused.status, refused.code), (412, 412_001));
     assert!(!is_cut(&mut of_device));
     assert!(broker.change(&device, Some("\"*\""), |_| Ok(())).is_ok());
+}
+
+#[test]
+fn who_is_disabled_between_the_check_and_the_connection_is_not_connected() {
+    let (broker, _events, device, _, module, _) = hub();
+    let disable = |record: &mut Record| {
+        record.enabled = false;
+        Ok(())
+    };
+    broker.change(&device, None, disable).unwrap();
+    for identity in [&device, &module] {
+        assert_eq!(broker.attach(identity, arrival()).err().unwrap().code, "disabled");
+        assert!(!broker.is_connected(identity));
+    }
+    broker.delete(&device, None).unwrap();
+    assert_eq!(broker.attach(&device, arrival()).err().unwrap().code, "unknown_device");
+}
+
+#[test]
+fn asking_for_feedback_changes_nobody_whose_messages_live() {
+    let (broker, _events, device, ..) = hub();
+    broker.send_c2d("d", crate::CloudMessage::new("x")).unwrap();
+    let (wake, _woken) = std::sync::mpsc::sync_channel(1);
+    broker.state().registry.watch(wake);
+    let changed = || broker.state().registry.take_changed(10).len();
+    assert_eq!(changed(), 2, "everybody at first");
+    assert!(broker.receive_feedback().is_none());
+    assert_eq!(changed(), 0);
+    let over =
+        crate::CloudMessage { expiry: Some(jiff::Timestamp::UNIX_EPOCH), ..crate::CloudMessage::new("y") };
+    broker.send_c2d("d", over).unwrap();
+    changed();
+    assert!(broker.receive_feedback().is_none());
+    assert_eq!((changed(), broker.look(&device, |entry| entry.queue.len()).unwrap()), (1, 1));
 }

@@ -10,7 +10,7 @@ use crate::auth::Granted;
 use crate::chain::Shown;
 use crate::events::Event;
 use crate::identity::Identity;
-use crate::registry::{Command, Link, Session, Stamp, Subscription, Trouble, Will};
+use crate::registry::{Command, Entry, Link, Session, Stamp, Subscription, Trouble, Will};
 use crate::settings::{MethodFilters, StoredFilters, UnknownFilter};
 use crate::time::now_text;
 
@@ -54,26 +54,21 @@ impl Broker {
         now: u64,
     ) -> Result<Granted, Cause> {
         let state = self.state();
-        let Some(entry) = state.registry.get(identity) else {
-            return Err(unknown(identity));
-        };
-        // A module of a disabled device is disabled with it.
-        let device = state.registry.get(&Identity::device(identity.device_id()));
-        if !entry.record.enabled || device.is_some_and(|device| !device.record.enabled) {
-            return Err(disabled(identity));
-        }
+        let entry = enabled(&state, identity)?;
         self.authority
             .admit(identity, &entry.record.credential, password, certificate, now)
             .map_err(|reason| Cause::new("unauthorized", format!("401003 IoTHubUnauthorized: {reason}")))
     }
 
-    /// Puts a new connection in the place of an old one of the same identity.
-    pub(crate) fn attach(&self, identity: &Identity, arrival: Arrival) -> Option<Attached> {
+    /// Puts a new connection in the place of an old one of the same identity, unless that was deleted
+    /// or disabled since it was let in: who disables it cuts the connections that are there.
+    pub(crate) fn attach(&self, identity: &Identity, arrival: Arrival) -> Result<Attached, Cause> {
         let (commands, inbox) = mailbox();
         let number = self.links.fetch_add(1, Ordering::Relaxed) + 1;
         let mut state = self.state();
+        enabled(&state, identity)?;
         self.end_link(&mut state, identity, None, taken_over());
-        let entry = state.registry.get_mut(identity)?;
+        let entry = state.registry.get_mut(identity).ok_or_else(|| unknown(identity))?;
         let session_present = entry.session.stored && !arrival.clean_session;
         if !session_present {
             entry.session = Session::default();
@@ -108,7 +103,7 @@ impl Broker {
         });
         self.notify_link("deviceConnected", identity, entry);
         self.methods.arrivals.notify_waiters();
-        Some(Attached { number, session_present, stamp, commands: inbox })
+        Ok(Attached { number, session_present, stamp, commands: inbox })
     }
 
     /// Ends the connection `number`, unless somebody else has.
@@ -227,6 +222,16 @@ impl Broker {
 
     pub(crate) fn is_connected(&self, identity: &Identity) -> bool {
         self.state().registry.get(identity).is_some_and(|entry| entry.link.is_some())
+    }
+}
+
+fn enabled<'a>(state: &'a State, identity: &Identity) -> Result<&'a Entry, Cause> {
+    let entry = state.registry.get(identity).ok_or_else(|| unknown(identity))?;
+    // A module of a disabled device is disabled with it.
+    let device = state.registry.get(&Identity::device(identity.device_id()));
+    match entry.record.enabled && device.is_none_or(|device| device.record.enabled) {
+        true => Ok(entry),
+        false => Err(disabled(identity)),
     }
 }
 

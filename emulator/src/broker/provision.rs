@@ -21,7 +21,7 @@ impl Broker {
         let existed = self.state().registry.get(device).is_some();
         let assign = |record: &mut Record| {
             record.credential = credential.clone();
-            record.edge = terms.edge;
+            record.set_edge(device.device_id(), terms.edge);
         };
         if existed && terms.reprovision != Reprovision::Reset {
             self.change(device, None, |record| {

@@ -165,6 +165,11 @@ impl Files {
         Ok(Ended { name, blob })
     }
 
+    /// Forgets what a device has begun that is deleted.
+    pub(crate) fn forget(&self, device: &str) {
+        self.uploads().forget(device);
+    }
+
     fn notices(&self) -> MutexGuard<'_, Notices> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }

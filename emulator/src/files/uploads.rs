@@ -75,6 +75,11 @@ impl Uploads {
         }
     }
 
+    /// Forgets those of a device that is deleted: another one of its name has not begun them.
+    pub(super) fn forget(&mut self, device: &str) {
+        self.by_correlation.retain(|_, upload| upload.device != device);
+    }
+
     pub(super) fn end(&mut self, correlation: &str) {
         self.by_correlation.remove(correlation);
     }

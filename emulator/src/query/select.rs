@@ -1,5 +1,7 @@
 //! `SELECT ... FROM devices`: queries over documents.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value as Json};
 
 use super::describe;
@@ -73,12 +75,14 @@ impl Query {
         let Some(group) = &self.group else {
             return vec![row(columns, &matching.collect::<Vec<_>>())];
         };
+        // In the order in which they come up; there may be as many as documents.
         let mut groups: Vec<Vec<Json>> = Vec::new();
+        let mut places: HashMap<Option<String>, usize> = HashMap::new();
         for document in matching {
-            let key = find(&document, &group.steps);
-            let known = groups.iter().position(|members| find(&members[0], &group.steps) == key);
-            match known {
-                Some(place) => groups[place].push(document),
+            let value = json(&find(&document, &group.steps)).map(|value| value.to_string());
+            let place = *places.entry(value).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(members) => members.push(document),
                 None => groups.push(vec![document]),
             }
         }

@@ -353,3 +353,12 @@ proptest! {
         prop_assert_eq!(condition.holds(&|name, _| find(&document, &name.steps)), Some(true));
     }
 }
+
+#[test]
+fn there_may_be_as_many_groups_as_documents() {
+    let documents = |count: u32| (0..count).map(|n| json!({ "n": n, "even": n % 2 == 0 }));
+    let query = |text: &str| Query::parse(text).unwrap().run(documents(50_000));
+    assert_eq!(query("SELECT n, COUNT() AS c FROM devices GROUP BY n").len(), 50_000);
+    let halves = query("SELECT even, COUNT() AS c FROM devices GROUP BY even");
+    assert_eq!(halves, [json!({ "even": true, "c": 25_000 }), json!({ "even": false, "c": 25_000 })]);
+}

@@ -65,7 +65,12 @@ fn modules_without_their_device_are_left_out() {
     let dir = ScratchDir::new().unwrap();
     drop(Hub::start(options(&dir).device("d").module("d", "m")).unwrap());
     Store::open(&dir.path().join("state")).unwrap().write(&[(Identity::device("d"), None)]).unwrap();
-    assert_eq!(Hub::start(options(&dir)).unwrap().identities(), []);
+    let hub = Hub::start(options(&dir)).unwrap();
+    assert_eq!(hub.identities(), []);
+    // Another device of this name does not get the modules of the one before.
+    hub.create("d").unwrap();
+    drop(hub);
+    assert_eq!(Hub::start(options(&dir)).unwrap().identities(), [Identity::device("d")]);
 }
 
 #[test]
@@ -94,10 +99,34 @@ fn the_directory_is_for_one_hub_and_one_owner() {
 fn another_version_is_refused() {
     let dir = ScratchDir::new().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let write = store.database.begin_write().unwrap();
+    let write = store.database().unwrap().begin_write().unwrap();
     write.open_table(ABOUT).unwrap().insert("schema", SCHEMA + 1).unwrap();
     write.commit().unwrap();
     drop(store);
     let error = Store::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("another version of this program"), "{error}");
+}
+
+#[test]
+fn a_ruined_file_is_an_error() {
+    let dir = ScratchDir::new().unwrap();
+    let state = dir.path().join("state");
+    drop(Hub::start(options(&dir).device("d").module("d", "m")).unwrap());
+    let whole = std::fs::read(state.join(FILE)).unwrap();
+    let mut refused = 0;
+    for page in (1..whole.len() / 4096).step_by(7) {
+        let mut ruined = whole.clone();
+        ruined[page * 4096..(page + 1) * 4096].fill(0);
+        // Most pages hold nothing.
+        if ruined == whole {
+            continue;
+        }
+        std::fs::write(state.join(FILE), &ruined).unwrap();
+        let used = Store::open(&state).and_then(|mut store| {
+            store.read(&Settings::default())?;
+            store.write(&[(Identity::device("d"), Some(vec![b'x'; 10_000]))]).map_err(StartError::new)
+        });
+        refused += u32::from(used.is_err());
+    }
+    assert!(refused > 0);
 }

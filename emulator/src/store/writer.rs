@@ -29,12 +29,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes what `broker` has that `store` has not, and from now on what changes.
-    pub(crate) fn start(store: Store, broker: Arc<Broker>) -> Result<Self, StartError> {
+    pub(crate) fn start(mut store: Store, broker: Arc<Broker>) -> Result<Self, StartError> {
         let (wake, woken) = sync_channel(1);
         broker.state().registry.watch(wake.clone());
         let thread = std::thread::Builder::new()
             .name("state".into())
-            .spawn(move || keep(&store, &broker, &woken))
+            .spawn(move || keep(&mut store, &broker, &woken))
             .map_err(|e| StartError::new(format!("a thread: {e}")))?;
         Ok(Self { wake, thread: Some(thread) })
     }
@@ -57,9 +57,9 @@ impl Drop for Writer {
     }
 }
 
-fn keep(store: &Store, broker: &Broker, woken: &Receiver<Wake>) -> Result<(), String> {
+fn keep(store: &mut Store, broker: &Broker, woken: &Receiver<Wake>) -> Result<(), String> {
     // What could not be written, to be tried again with the next change.
-    let mut pending = BTreeMap::new();
+    let mut pending = Pending::new();
     loop {
         let wake = woken.recv().unwrap_or(Wake::Stop);
         let written = write_changes(store, broker, &mut pending);
@@ -72,23 +72,19 @@ fn keep(store: &Store, broker: &Broker, woken: &Receiver<Wake>) -> Result<(), St
     }
 }
 
-fn write_changes(
-    store: &Store,
-    broker: &Broker,
-    pending: &mut BTreeMap<Identity, Option<Vec<u8>>>,
-) -> Result<(), String> {
+/// What is to be written of whom: nothing where it is gone.
+type Pending = BTreeMap<Identity, Option<Vec<u8>>>;
+
+fn write_changes(store: &mut Store, broker: &Broker, pending: &mut Pending) -> Result<(), String> {
+    if store.is_broken() {
+        store.renew(|| {
+            broker.state().registry.mark_everybody();
+            while gather(broker, pending)? {}
+            Ok(std::mem::take(pending).into_iter().collect())
+        })?;
+    }
     loop {
-        let more = {
-            let mut state = broker.state();
-            let changed = state.registry.take_changed(BATCH);
-            for identity in &changed {
-                let row = state.registry.get(identity).map(serde_json::to_vec).transpose();
-                // Never for what an entry is made of; and a row is rather old than gone.
-                let row = row.map_err(|e| format!("{identity}: {e}"))?;
-                pending.insert(identity.clone(), row);
-            }
-            !changed.is_empty()
-        };
+        let more = gather(broker, pending)?;
         if !more && pending.is_empty() {
             return Ok(());
         }
@@ -98,4 +94,17 @@ fn write_changes(
             return Err(error);
         }
     }
+}
+
+/// Adds some of those who have changed, as they are now; false where there is nobody.
+fn gather(broker: &Broker, pending: &mut Pending) -> Result<bool, String> {
+    let mut state = broker.state();
+    let changed = state.registry.take_changed(BATCH);
+    for identity in &changed {
+        let row = state.registry.get(identity).map(serde_json::to_vec).transpose();
+        // Never for what an entry is made of; and a row is rather old than gone.
+        let row = row.map_err(|e| format!("{identity}: {e}"))?;
+        pending.insert(identity.clone(), row);
+    }
+    Ok(!changed.is_empty())
 }

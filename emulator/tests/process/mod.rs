@@ -23,8 +23,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_by(Command::new(PROGRAM), arguments)
+    }
+
+    /// Where `command` is the program or ends in becoming it.
+    pub(crate) fn start_by(mut command: Command, arguments: &[&str]) -> Self {
         let certs = scratch("certs");
-        let mut child = Command::new(PROGRAM)
+        let mut child = command
             .args(["--mqtt-port", "0", "--https-port", "0", "--events", "-", "--exit-with-stdin", "--certs"])
             .arg(&certs)
             .args(arguments)

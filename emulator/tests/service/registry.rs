@@ -246,3 +246,36 @@ fn a_slash_at_the_end_of_a_path_is_no_matter() {
         assert_eq!((answer.status, answer.json()), (200, plain.json()), "{path}");
     }
 }
+
+#[test]
+fn a_precondition_that_cannot_be_read_is_none_that_holds() {
+    let (hub, _events) = hub();
+    for line in ["DELETE /devices/d", "PUT /devices/d", "PATCH /twins/d"] {
+        let body = if line.starts_with("PATCH") { r#"{"tags":{"a":1}}"# } else { "{}" };
+        let answer = authorized(&hub, line, &["If-Match: \u{fc}"], body);
+        assert_eq!((answer.status, answer.error()), (400, "ArgumentInvalid"), "{line}");
+    }
+    assert_eq!(authorized(&hub, "GET /twins/d", &[], "").json()["tags"], json!({}));
+}
+
+#[test]
+fn an_edge_device_has_a_scope_however_it_is_made() {
+    let mut options =
+        iothub_emulator::Options::default().device("given").enroll("enrolled").enroll("was-edge");
+    options.identities[0].edge = true;
+    options.dps.enrollments[0].edge = true;
+    let (hub, _events) = start(options);
+    put(&hub, "/devices/made", &json!({"capabilities": {"iotEdge": true}}));
+    put(&hub, "/devices/was-edge", &json!({"capabilities": {"iotEdge": true}}));
+    for id in ["enrolled", "was-edge"] {
+        provisioning::provision(&mut provisioning::enter_enrolled(&hub, id), "");
+    }
+    for id in ["given", "made", "enrolled"] {
+        let device = authorized(&hub, &format!("GET /devices/{id}"), &[], "").json();
+        let generation = device["generationId"].as_str().unwrap();
+        assert_eq!(device["deviceScope"], format!("ms-azure-iot-edge://{id}-{generation}"));
+        assert_eq!(device["parentScopes"], json!([]));
+    }
+    let device = authorized(&hub, "GET /devices/was-edge", &[], "").json();
+    assert_eq!((&device["deviceScope"], &device["capabilities"]["iotEdge"]), (&Value::Null, &json!(false)));
+}

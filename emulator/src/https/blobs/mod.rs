@@ -169,6 +169,9 @@ async fn read(files: &Files, name: &str, headers: &HeaderMap, head: bool) -> Res
         .header(header::ETAG, &blob.etag)
         .header(header::LAST_MODIFIED, http_date(blob.modified))
         .header(header::ACCEPT_RANGES, "bytes")
+        // A device chose the type and wrote what it liked, and the hub's own page is on this origin.
+        .header(header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header("x-ms-blob-type", "BlockBlob")
         .header("x-ms-server-encrypted", "true");
     if status == StatusCode::PARTIAL_CONTENT {

@@ -52,7 +52,7 @@ async fn change(
     let desired = digital_twin::desired(&operations).map_err(HubError::argument)?;
     let change = Map::from_iter([("properties".to_owned(), json!({ "desired": desired }))]);
     let location = format!("/digitaltwins/{device}");
-    let twin = broker.update_twin(&Identity::device(device), &change, false, if_match(&headers))?;
+    let twin = broker.update_twin(&Identity::device(device), &change, false, if_match(&headers)?)?;
     let etag = format!("\"{}\"", etag(&twin));
     Ok((StatusCode::ACCEPTED, [(header::ETAG, etag), (header::LOCATION, location)]).into_response())
 }

@@ -112,19 +112,13 @@ impl Given {
         }
         record.status_reason = self.status_reason.clone();
         record.managed_by = self.managed_by.clone();
-        record.edge =
-            identity.module_id().is_none() && self.capabilities.as_ref().is_some_and(|c| c.iot_edge);
-        let parents = self.parent_scopes.clone().unwrap_or_default();
-        if record.edge {
-            // An Edge device has a scope of its own for as long as it lives.
-            record.scope =
-                Some(format!("ms-azure-iot-edge://{}-{}", identity.device_id(), record.generation));
-            record.parent_scopes = parents;
-        } else {
-            // Another device's scope is its parent's.
-            record.scope = self.device_scope.clone().or_else(|| parents.first().cloned());
-            record.parent_scopes = record.scope.iter().cloned().collect();
+        let edge = identity.module_id().is_none() && self.capabilities.as_ref().is_some_and(|c| c.iot_edge);
+        record.parent_scopes = self.parent_scopes.clone().unwrap_or_default();
+        if !edge {
+            let parent = self.device_scope.clone().or_else(|| record.parent_scopes.first().cloned());
+            record.parent_scopes = parent.into_iter().collect();
         }
+        record.set_edge(identity.device_id(), edge);
         Ok(())
     }
 }

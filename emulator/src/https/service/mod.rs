@@ -88,8 +88,10 @@ impl IntoResponse for Etagged {
     }
 }
 
-fn if_match(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok())
+/// One that cannot be read is refused: without it a change would be made whatever is there.
+fn if_match(headers: &HeaderMap) -> Result<Option<&str>, HubError> {
+    let given = headers.get(header::IF_MATCH).map(|value| value.to_str());
+    given.transpose().map_err(|_| HubError::argument("If-Match must have visible characters of ASCII"))
 }
 
 /// Reads an object.

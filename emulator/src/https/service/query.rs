@@ -26,6 +26,8 @@ const CONTINUATION: &str = "x-ms-continuation";
 /// Of a page, where the request names no size.
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
+/// D: the characters of a query. What they can cost is bounded by it, too.
+const MAX_QUERY: usize = 8192;
 
 pub(super) fn router() -> Router<Arc<Broker>> {
     Router::new().route("/devices/query", post(query))
@@ -39,6 +41,9 @@ struct Specification {
 async fn query(State(broker): Shared, headers: HeaderMap, body: Bytes) -> Result<Response, HubError> {
     authorize(&broker, &headers, Right::ServiceConnect, &["devices", "query"])?;
     let text = parse::<Specification>(&body)?.query;
+    if text.chars().count() > MAX_QUERY {
+        return Err(HubError::argument(format!("the query has more than {MAX_QUERY} characters")));
+    }
     let query = Query::parse(&text).map_err(|why| HubError::argument(format!("the query: {why}")))?;
     let size = match header(&headers, MAX_ITEMS) {
         None => PAGE,

@@ -90,7 +90,7 @@ async fn put(
     authorize(&broker, &headers, Right::RegistryWrite, &target.path("devices"))?;
     let identity = target.identity();
     let given: Given = parse(&body)?;
-    match if_match(&headers) {
+    match if_match(&headers)? {
         None => broker.create(&identity, given.record(&identity)?)?,
         Some(etag) => broker.change(&identity, Some(etag), |record| given.apply(&identity, record))?,
     }
@@ -103,7 +103,7 @@ async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, HubError> {
     authorize(&broker, &headers, Right::RegistryWrite, &target.path("devices"))?;
-    broker.delete(&target.identity(), if_match(&headers))?;
+    broker.delete(&target.identity(), if_match(&headers)?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

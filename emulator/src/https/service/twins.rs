@@ -58,7 +58,7 @@ fn change_twin(
     authorize(broker, headers, Right::ServiceConnect, &target.path("twins"))?;
     let change: Map<String, Value> = parse(body)?;
     check_effect(&change)?;
-    broker.update_twin(&target.identity(), &change, replace, if_match(headers)).map(answer)
+    broker.update_twin(&target.identity(), &change, replace, if_match(headers)?).map(answer)
 }
 
 /// What only the hub writes: it may come back, and changes nothing. The SDK for Java sends two more
