@@ -110,7 +110,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 /// its largest moment, and most of them only wait.
 async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
     if let Some(stream) = Box::pin(handshake(socket, tls, &broker, deadline)).await {
-        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
+        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt", registrant: false };
         connection::serve(stream, peer, broker).await;
     }
 }
