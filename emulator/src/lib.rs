@@ -24,6 +24,7 @@ mod feedback;
 mod files;
 mod history;
 mod https;
+mod handshake;
 mod hub;
 mod identity;
 mod module_routes;

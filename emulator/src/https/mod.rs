@@ -23,7 +23,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::broker::Broker;
 use crate::chain::Shown;
@@ -61,13 +61,9 @@ fn own_site(broker: Arc<Broker>) -> Router<Arc<Broker>> {
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves one connection; what goes wrong on it concerns nobody else. The peer may take `patience`
-/// for the handshake, for the head of each request, which the time since the last one counts to, for
+/// for the head of each request, which the time since the last one counts to, for
 /// its body, and before it reads on.
-pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, patience: Duration) {
-    let accepted = Box::pin(tokio::time::timeout(patience, tls.accept(socket))).await;
-    let Ok(Ok(stream)) = accepted.map(|accepted| accepted.map(Box::new)) else {
-        return;
-    };
+pub(crate) async fn serve(stream: Box<TlsStream<TcpStream>>, router: Router, patience: Duration) {
     let certificate = websocket::Certificate(Shown::by_peer(&stream));
     let service = TowerToHyperService::new(router.layer(Extension(certificate)));
     let connection = hyper::server::conn::http1::Builder::new()
