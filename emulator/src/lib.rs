@@ -22,6 +22,7 @@ mod events;
 mod faults;
 mod feedback;
 mod files;
+mod handshake;
 mod history;
 mod https;
 mod hub;

@@ -25,7 +25,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::broker::Broker;
 use crate::chain::Shown;
@@ -64,13 +64,9 @@ fn own_site(broker: Arc<Broker>) -> Router<Arc<Broker>> {
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves one connection; what goes wrong on it concerns nobody else. The peer may take `patience`
-/// for the handshake, for the head of each request, which the time since the last one counts to, for
+/// for the head of each request, which the time since the last one counts to, for
 /// its body, and before it reads on.
-pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, patience: Duration) {
-    let accepted = Box::pin(tokio::time::timeout(patience, tls.accept(socket))).await;
-    let Ok(Ok(stream)) = accepted.map(|accepted| accepted.map(Box::new)) else {
-        return;
-    };
+pub(crate) async fn serve(stream: Box<TlsStream<TcpStream>>, router: Router, patience: Duration) {
     let certificate = websocket::Certificate(Shown::by_peer(&stream));
     // Routes are chosen by what is meant, so that this comes before the router.
     let router = TowerToHyperService::new(router.layer(Extension(certificate)));
