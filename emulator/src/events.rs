@@ -104,6 +104,15 @@ pub(crate) enum Event {
     Unsubscribed {
         filters: Vec<String>,
     },
+    /// Something that IoT Hub would close the connection for, and a setting lets pass without effect.
+    Ignored {
+        /// `publish` or `filter`.
+        what: &'static str,
+        /// The topic or the filter.
+        topic: String,
+        /// The setting, as it is written on the command line.
+        rule: &'static str,
+    },
 }
 
 impl Event {
@@ -144,6 +153,7 @@ impl Serialize for Stamped<'_> {
             Event::NotKept { .. } => "state",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
+            Event::Ignored { .. } => "ignored",
         };
         map.serialize_entry("event", name)?;
         map.serialize_entry("time", &now_text())?;
@@ -227,6 +237,11 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("filters", &InOrder(filters))?;
             }
             Event::Unsubscribed { filters } => map.serialize_entry("filters", filters)?,
+            Event::Ignored { what, topic, rule } => {
+                map.serialize_entry("what", what)?;
+                map.serialize_entry("topic", topic)?;
+                map.serialize_entry("rule", rule)?;
+            }
         }
         map.end()
     }

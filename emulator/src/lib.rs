@@ -22,6 +22,7 @@ mod events;
 mod faults;
 mod feedback;
 mod files;
+mod handshake;
 mod history;
 mod https;
 mod hub;
@@ -45,6 +46,7 @@ mod time;
 mod tls;
 mod toml_file;
 mod twins;
+mod version_last;
 mod writer;
 
 pub use c2d::CloudMessage;

@@ -5,27 +5,25 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::broker::Broker;
 use crate::broker::connection::{self, Peer};
 use crate::certs::Store;
 use crate::chain::Shown;
 use crate::error::StartError;
-use crate::events::Event;
+use crate::handshake::Gate;
 use crate::https;
 use crate::tls;
 
 pub(crate) struct Servers {
     mqtt: StdListener,
     https: StdListener,
-    mqtt_tls: TlsAcceptor,
-    https_tls: TlsAcceptor,
-    broker: Arc<Broker>,
+    mqtt_gate: Gate,
+    https_gate: Gate,
 }
 
 impl Servers {
@@ -36,13 +34,16 @@ impl Servers {
         broker: Arc<Broker>,
     ) -> Result<Self, StartError> {
         let versions = broker.settings.tls;
-        Ok(Self {
-            mqtt,
-            https,
-            mqtt_tls: tls::server_config(store, &[], versions)?.into(),
-            https_tls: tls::server_config(store, &[b"http/1.1"], versions)?.into(),
+        let deadline = broker.settings.connect_deadline;
+        let mqtt_gate = Gate {
+            tls: tls::server_config(store, &[], versions)?.into(),
             broker,
-        })
+            ca: store.ca_path.as_path().into(),
+            deadline,
+        };
+        let https_tls = tls::server_config(store, &[b"http/1.1"], versions)?.into();
+        let https_gate = Gate { tls: https_tls, ..mqtt_gate.clone() };
+        Ok(Self { mqtt, https, mqtt_gate, https_gate })
     }
 
     /// Serves until `stopped` fires or its sender is dropped.
@@ -61,20 +62,16 @@ impl Servers {
             (adopt(self.mqtt)?, adopt(self.https)?)
         };
         let handle = runtime.handle().clone();
-        let broker = self.broker;
-        let deadline = broker.settings.connect_deadline;
-        let for_https = broker.clone();
+        let Self { mqtt_gate, https_gate, .. } = self;
+        let broker = mqtt_gate.broker.clone();
         std::thread::Builder::new()
             .name("iothub-emulator".into())
             .spawn(move || {
                 runtime.block_on(async {
-                    let serve_mqtt = accept(mqtt, move |socket| {
-                        mqtt_client(socket, self.mqtt_tls.clone(), broker.clone(), deadline)
-                    });
-                    let router = https::router(for_https);
-                    let serve_https = accept(https, move |socket| {
-                        https::serve(socket, self.https_tls.clone(), router.clone(), deadline)
-                    });
+                    let serve_mqtt = accept(mqtt, move |socket| mqtt_client(socket, mqtt_gate.clone()));
+                    let router = https::router(broker);
+                    let serve_https =
+                        accept(https, move |socket| https_client(socket, https_gate.clone(), router.clone()));
                     tokio::select! {
                         _ = stopped => {}
                         () = serve_mqtt => {}
@@ -108,29 +105,15 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 
 /// Serves one client of MQTT. The handshake is apart and its stream on the heap: a task is as large as
 /// its largest moment, and most of them only wait.
-async fn mqtt_client(socket: TcpStream, tls: TlsAcceptor, broker: Arc<Broker>, deadline: Duration) {
-    if let Some(stream) = Box::pin(handshake(socket, tls, &broker, deadline)).await {
-        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
-        connection::serve(stream, peer, broker).await;
+async fn mqtt_client(socket: TcpStream, gate: Gate) {
+    if let Some(stream) = Box::pin(gate.pass(socket)).await {
+        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt", registrant: false };
+        connection::serve(stream, peer, gate.broker).await;
     }
 }
 
-/// `None` where there is nobody to serve.
-async fn handshake(
-    socket: TcpStream,
-    tls: TlsAcceptor,
-    broker: &Broker,
-    deadline: Duration,
-) -> Option<Box<TlsStream<TcpStream>>> {
-    let refused = |reason: String| {
-        broker.events.emit(None, || Event::Refused { code: "tls", reason, return_code: None });
-    };
-    match tokio::time::timeout(deadline, tls.accept(socket)).await {
-        Ok(Ok(stream)) => return Some(Box::new(stream)),
-        // Somebody looked whether the port is open.
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        Ok(Err(error)) => refused(format!("the TLS handshake failed: {error}")),
-        Err(_) => refused("the TLS handshake took too long".into()),
+async fn https_client(socket: TcpStream, gate: Gate, router: Router) {
+    if let Some(stream) = Box::pin(gate.pass(socket)).await {
+        https::serve(stream, router, gate.deadline).await;
     }
-    None
 }

@@ -123,12 +123,12 @@ fn a_later_subscription_changes_the_qos() {
 fn unknown_filters_close_or_are_refused_or_ignored() {
     let filters = [(RESPONSES, QoS::AtLeastOnce), ("foo/#", QoS::AtMostOnce), (DESIRED, QoS::ExactlyOnce)];
     let success = SubscribeReasonCode::Success;
-    for (unknown_filter, expected) in [
-        (UnknownFilter::Close, None),
-        (UnknownFilter::Refuse, Some(SubscribeReasonCode::Failure)),
-        (UnknownFilter::Ignore, Some(success(QoS::AtMostOnce))),
+    for (unknown_filter, expected, rule) in [
+        (UnknownFilter::Close, None, ""),
+        (UnknownFilter::Refuse, Some(SubscribeReasonCode::Failure), "unknown-filter=refuse"),
+        (UnknownFilter::Ignore, Some(success(QoS::AtMostOnce)), "unknown-filter=ignore"),
     ] {
-        let (hub, _events) = with(Settings { unknown_filter, ..Settings::default() });
+        let (hub, events) = with(Settings { unknown_filter, ..Settings::default() });
         let mut client = Client::connect(&hub, "d");
         client.send_subscribe(3, &filters);
         let Some(middle) = expected else {
@@ -139,6 +139,9 @@ fn unknown_filters_close_or_are_refused_or_ignored() {
         assert_eq!(client.receive(), Some(Packet::SubAck(SubAck::new(3, codes))));
         client.publish("$iothub/twin/GET/?$rid=1", 0, "");
         assert_eq!(client.expect_publish().topic, "$iothub/twin/res/200/?$rid=1", "the others hold");
+        let ignored = events.next("ignored");
+        assert_eq!((&ignored["device"], &ignored["what"]), (&json!("d"), &json!("filter")));
+        assert_eq!((&ignored["topic"], &ignored["rule"]), (&json!("foo/#"), &json!(rule)));
     }
 }
 

@@ -198,6 +198,11 @@ fn unknown_topics_close_or_are_dropped_or_recorded() {
                 continue;
             }
             client.expect_puback(4);
+            if unknown_topic == UnknownTopic::Drop {
+                let ignored = events.next("ignored");
+                let told = json!([ignored["device"], ignored["what"], ignored["topic"], ignored["rule"]]);
+                assert_eq!(told, json!(["d", "publish", topic, "unknown-topic=drop"]));
+            }
             if unknown_topic == UnknownTopic::Accept {
                 let event = events.next("telemetry");
                 assert_eq!(event["properties"], json!({"Unmatched": "True", "Subject": topic}));

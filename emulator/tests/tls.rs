@@ -88,7 +88,34 @@ fn mqtt_without_tls_is_answered_by_no_packet_of_mqtt() {
         let _ = socket.read_to_end(&mut answer);
         assert_ne!(answer.first(), Some(&0x20), "no CONNACK");
     }
-    assert_eq!(events.next("refused")["code"], "tls");
+    for port in ["MQTT", "HTTPS"] {
+        let refused = events.next("refused");
+        assert_eq!(refused["code"], "tls", "{port}");
+        assert!(refused["reason"].as_str().unwrap().contains("the client speaks no TLS"), "{refused}");
+    }
+}
+
+#[test]
+fn a_client_without_the_authority_is_told_of_with_its_file() {
+    let (hub, events) = hub();
+    for address in [hub.mqtt_address(), hub.https_address()] {
+        // Who only looks whether the port is open is no event.
+        drop(TcpStream::connect(address).unwrap());
+        for version in [TLS12, TLS13] {
+            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_protocol_versions(version)
+                .unwrap()
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth();
+            let mut session = ClientConnection::new(Arc::new(config), localhost()).unwrap();
+            let mut socket = TcpStream::connect(address).unwrap();
+            while session.is_handshaking() && session.complete_io(&mut socket).is_ok() {}
+            let refused = events.next("refused");
+            let reason = refused["reason"].as_str().unwrap();
+            assert!(reason.contains("UnknownCA"), "{reason}");
+            assert!(reason.ends_with(&format!("give it {}", hub.ca_path().display())), "{reason}");
+        }
+    }
 }
 
 #[test]

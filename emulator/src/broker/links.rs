@@ -167,13 +167,15 @@ impl Broker {
         for (filter, wanted) in filters {
             let qos = wanted.min(1);
             let Some(subject) = rules::classify_filter(identity, &filter) else {
-                match self.settings.unknown_filter {
+                let (answer, rule) = match self.settings.unknown_filter {
                     UnknownFilter::Close => {
                         return Err(format!("'{filter}' is not a filter that {identity} may subscribe to"));
                     }
-                    UnknownFilter::Refuse => granted.push(None),
-                    UnknownFilter::Ignore => granted.push(Some(qos)),
-                }
+                    UnknownFilter::Refuse => (None, "unknown-filter=refuse"),
+                    UnknownFilter::Ignore => (Some(qos), "unknown-filter=ignore"),
+                };
+                granted.push(answer);
+                self.events.emit(Some(identity), || Event::Ignored { what: "filter", topic: filter, rule });
                 continue;
             };
             let subscriptions = &mut entry.session.subscriptions;

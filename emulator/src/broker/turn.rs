@@ -9,6 +9,7 @@ use super::Broker;
 use super::links::Cause;
 use super::packet::{self, Packet, Publish, QoS, Subscribe, Unsubscribe};
 use super::rules::{self, Properties, Request, Subject, Unusable};
+use crate::events::Event;
 use crate::faults::FaultKind;
 use crate::identity::Identity;
 use crate::registry::Stamp;
@@ -83,7 +84,11 @@ impl Client {
             Err(Unusable::Malformed(reason)) => return Err(misuse(reason)),
             Err(Unusable::Unknown(reason)) => match settings.unknown_topic {
                 UnknownTopic::Close => return Err(misuse(reason)),
-                UnknownTopic::Drop => {}
+                UnknownTopic::Drop => self.broker.events.emit(Some(&self.identity), || Event::Ignored {
+                    what: "publish",
+                    topic: publish.topic.clone(),
+                    rule: "unknown-topic=drop",
+                }),
                 UnknownTopic::Accept => {
                     let application = [("Unmatched", "True"), ("Subject", publish.topic.as_str())]
                         .map(|(name, value)| (name.to_owned(), Some(value.to_owned())));

@@ -41,6 +41,8 @@ Events, one line of JSON each, with \"event\", \"time\", \"device\" and \"module
   connected, disconnected, refused
                                   how and why
   subscribed, unsubscribed        filters
+  ignored                         what (publish or filter), its topic, and the setting (rule) by
+                                  which it had no effect
   c2d, input                      a message was queued, delivered, unlocked, completed, expired,
                                   purged or dropped
   twin, method                    what was changed, called and answered

@@ -8,6 +8,7 @@ mod files;
 mod guard;
 mod page;
 mod patience;
+mod reading;
 mod refusal;
 mod service;
 mod stream;
@@ -20,10 +21,11 @@ use axum::extract::Request;
 use axum::middleware::{from_fn_with_state, map_request};
 use axum::routing::get;
 use axum::{Extension, Router};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::broker::Broker;
 use crate::chain::Shown;
@@ -38,6 +40,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
         .merge(files::router())
         .merge(blobs::router())
         .route(websocket::PATH, get(websocket::upgrade))
+        .route(websocket::PATH_OF_JAVA, get(websocket::upgrade))
         .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .layer(map_request(move |request: Request| async move { hurried(request, patience) }))
@@ -61,15 +64,13 @@ fn own_site(broker: Arc<Broker>) -> Router<Arc<Broker>> {
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves one connection; what goes wrong on it concerns nobody else. The peer may take `patience`
-/// for the handshake, for the head of each request, which the time since the last one counts to, for
+/// for the head of each request, which the time since the last one counts to, for
 /// its body, and before it reads on.
-pub(crate) async fn serve(socket: TcpStream, tls: TlsAcceptor, router: Router, patience: Duration) {
-    let accepted = Box::pin(tokio::time::timeout(patience, tls.accept(socket))).await;
-    let Ok(Ok(stream)) = accepted.map(|accepted| accepted.map(Box::new)) else {
-        return;
-    };
+pub(crate) async fn serve(stream: Box<TlsStream<TcpStream>>, router: Router, patience: Duration) {
     let certificate = websocket::Certificate(Shown::by_peer(&stream));
-    let service = TowerToHyperService::new(router.layer(Extension(certificate)));
+    // Routes are chosen by what is meant, so that this comes before the router.
+    let router = TowerToHyperService::new(router.layer(Extension(certificate)));
+    let service = service_fn(move |request| router.call(reading::as_meant(request)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)

@@ -198,6 +198,8 @@ function operationText(event) {
       return Object.entries(event.filters).map(([filter, qos]) => `${filter} at QoS ${qos}`).join(", ");
     case "unsubscribed":
       return event.filters.join(", ");
+    case "ignored":
+      return `${event.what} of ${event.topic}, by the setting ${event.rule}`;
     case "lost":
       return event.count === null ? "the hub cannot tell what came in between" : `${number(event.count)} events came too fast to be kept`;
     case "restarted":
