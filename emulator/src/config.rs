@@ -12,7 +12,7 @@ use crate::files::FileOptions;
 use crate::identity::Identity;
 use crate::module_routes::Route;
 use crate::options::{CredentialOptions, IdentityOptions, Options, Pem};
-use crate::routing::{EndpointOptions, RouteOptions};
+use crate::routing::{EndpointOptions, RouteOptions, Routing, RoutingOptions};
 use crate::scenario::TimedFault;
 use crate::settings::Settings;
 use crate::setup;
@@ -37,9 +37,9 @@ struct Config {
     #[serde(default)]
     module_routes: Vec<Spanned<ModuleRoute>>,
     #[serde(default)]
-    endpoints: Vec<EndpointOptions>,
+    endpoints: Vec<Spanned<EndpointOptions>>,
     #[serde(default)]
-    routes: Vec<RouteOptions>,
+    routes: Vec<Spanned<RouteOptions>>,
     fallback_route: Option<bool>,
     dps: Option<DpsOptions>,
     #[serde(default, alias = "fault")]
@@ -123,11 +123,7 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
         options.routes.push((from, to));
     }
     set(&mut options.routing.fallback_route, config.fallback_route);
-    options.routing.routes.extend(config.routes);
-    options.routing.endpoints.extend(config.endpoints.into_iter().map(|mut endpoint| {
-        endpoint.file = endpoint.file.map(|path| file.resolve(path));
-        endpoint
-    }));
+    routing(&file, config.endpoints, config.routes, &mut options.routing)?;
     if let Some(mut dps) = config.dps {
         for root in dps.groups.iter_mut().flat_map(|group| &mut group.roots) {
             *root = file.resolve_pem(root.clone());
@@ -139,6 +135,28 @@ pub(crate) fn read(path: &Path, options: &mut Options) -> Result<Option<PathBuf>
     }
     let resolve = |path: PathBuf| if path.as_os_str() == "-" { path } else { file.resolve(path) };
     Ok(config.events.map(resolve))
+}
+
+/// Endpoints and then routes; each is checked with those before it, so that the error has its line.
+fn routing(
+    file: &File,
+    endpoints: Vec<Spanned<EndpointOptions>>,
+    routes: Vec<Spanned<RouteOptions>>,
+    options: &mut RoutingOptions,
+) -> Result<(), String> {
+    for endpoint in endpoints {
+        let start = endpoint.span().start;
+        let mut endpoint = endpoint.into_inner();
+        endpoint.file = endpoint.file.map(|path| file.resolve(path));
+        options.endpoints.push(endpoint);
+        Routing::checked(&options.endpoints, &[]).map_err(|rule| file.error(start, &rule))?;
+    }
+    for route in routes {
+        let start = route.span().start;
+        options.routes.push(route.into_inner());
+        Routing::checked(&options.endpoints, &options.routes).map_err(|rule| file.error(start, &rule))?;
+    }
+    Ok(())
 }
 
 /// A device and its modules, or a module of `parent`.

@@ -116,6 +116,13 @@ fn what_is_wrong_is_named_with_its_line_and_no_key() {
         ("[[devices]]\nid = 'a'\ndesired = { 'a.b' = 1 }", 1, "desired: Property name a.b"),
         ("[[devices]]\nid = 'a'\n[[devices.modules]]\nid = 'm'\nedge = true", 3, "a/m: edge and modules go"),
         ("[[module-routes]]\nfrom = 'd/m'\nto = 'd/m/in'", 1, "each end must be"),
+        ("\n[[endpoints]]\nname = 'e'", 2, "the endpoint 'e': needs a file"),
+        ("\n[[routes]]\nname = 'r'\nendpoint = 'e'", 2, "the route 'r': there is no endpoint 'e'"),
+        (
+            "[[routes]]\nname = 'q'\nendpoint = 'events'\n[[routes]]\nname = 'r'\nendpoint = 'events'\ncondition = 'a ='",
+            4,
+            "the route 'r': its condition",
+        ),
         ("[[faults]]\nname = 'explode'", 1, "there is no fault"),
         ("[[fault]]\nname = 'explode'", 1, "there is no fault"),
     ] {

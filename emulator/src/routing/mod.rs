@@ -44,7 +44,25 @@ struct Route {
 impl Routing {
     /// Checks everything and opens the endpoints' files; the error names what is wrong.
     pub(crate) fn new(options: &RoutingOptions) -> Result<Self, String> {
-        let RoutingOptions { endpoints, routes, fallback_route } = options;
+        let routes = Self::check(&options.endpoints, &options.routes)?;
+        let opened = options.endpoints.iter().map(|options| {
+            Endpoint::open(options).map_err(|error| format!("the endpoint '{}': {error}", options.name))
+        });
+        Ok(Self {
+            endpoints: opened.collect::<Result<_, _>>()?,
+            routes,
+            fallback: options.fallback_route,
+            sequence: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether they can be meant, looked at alone; nothing is opened.
+    pub(crate) fn checked(endpoints: &[EndpointOptions], routes: &[RouteOptions]) -> Result<(), String> {
+        Self::check(endpoints, routes).map(|_| ())
+    }
+
+    /// The routes that are enabled.
+    fn check(endpoints: &[EndpointOptions], routes: &[RouteOptions]) -> Result<Vec<Route>, String> {
         if endpoints.len() > MAX_ENDPOINTS || routes.len() > MAX_ROUTES {
             return Err(format!("a hub has at most {MAX_ENDPOINTS} endpoints and {MAX_ROUTES} routes"));
         }
@@ -81,15 +99,7 @@ impl Routing {
                 Ok(_) => {}
             }
         }
-        let opened = endpoints.iter().map(|options| {
-            Endpoint::open(options).map_err(|error| format!("the endpoint '{}': {error}", options.name))
-        });
-        Ok(Self {
-            endpoints: opened.collect::<Result<_, _>>()?,
-            routes: checked,
-            fallback: *fallback_route,
-            sequence: AtomicU64::new(0),
-        })
+        Ok(checked)
     }
 
     /// Whether every message of a device goes to `events`, and nothing else anywhere.
