@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn what_can_be_done_is_said() {
-        let told = |error| explain(&io::Error::new(io::ErrorKind::InvalidData, error), Path::new("/c/ca.pem"));
+        let told =
+            |error| explain(&io::Error::new(io::ErrorKind::InvalidData, error), Path::new("/c/ca.pem"));
         for alert in [
             AlertDescription::UnknownCA,
             AlertDescription::BadCertificate,

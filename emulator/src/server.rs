@@ -70,9 +70,8 @@ impl Servers {
                 runtime.block_on(async {
                     let serve_mqtt = accept(mqtt, move |socket| mqtt_client(socket, mqtt_gate.clone()));
                     let router = https::router(broker);
-                    let serve_https = accept(https, move |socket| {
-                        https_client(socket, https_gate.clone(), router.clone())
-                    });
+                    let serve_https =
+                        accept(https, move |socket| https_client(socket, https_gate.clone(), router.clone()));
                     tokio::select! {
                         _ = stopped => {}
                         () = serve_mqtt => {}
