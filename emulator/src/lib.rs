@@ -46,6 +46,7 @@ mod time;
 mod tls;
 mod toml_file;
 mod twins;
+mod version_last;
 mod writer;
 
 pub use c2d::CloudMessage;

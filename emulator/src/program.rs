@@ -15,6 +15,8 @@ use crate::options::Options;
 use crate::running::{Announced, Ready};
 use crate::writer::write_lines;
 
+const NOT_ANNOUNCED: &str = "another hub runs with this --certs; subcommands reach that one; say --certs DIR for a directory of its own";
+
 /// What the program is started with.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -30,7 +32,7 @@ pub(crate) struct Program {
 /// A hub whose events are written, and which the subcommands find.
 pub(crate) struct Session {
     // First: a hub that goes away is not announced any more.
-    _announced: Announced,
+    _announced: Option<Announced>,
     hub: Hub,
     writer: Option<JoinHandle<()>>,
 }
@@ -51,6 +53,9 @@ impl Session {
         let (hub, lines) = Hub::launch(options, |bus| sink.is_some().then(|| bus.lines()))?;
         let ready = Ready::of(&hub);
         let announced = Announced::write(&hub, &ready.line()?).map_err(|e| failed("--certs", e))?;
+        if announced.is_none() {
+            let _ = writeln!(io::stderr(), "iothub-emulator: {NOT_ANNOUNCED}");
+        }
         let writer = match sink.zip(lines) {
             Some((sink, lines)) => Some(write_lines(sink, lines).map_err(|e| failed("a thread", e))?),
             None => None,

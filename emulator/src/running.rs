@@ -1,10 +1,13 @@
 //! What a running hub says of itself: its first line, and the same in a file for the subcommands.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::certs;
@@ -13,6 +16,9 @@ use crate::error::StartError;
 use crate::hub::Hub;
 
 const FILE: &str = "running.json";
+/// Locked by the hub that `running.json` is of, for as long as it lives: the lock ends with its process,
+/// however that ends. The file itself stays.
+const LOCK: &str = "running.lock";
 
 /// The first line. It holds keys: no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -101,19 +107,33 @@ pub(crate) fn read(certs: &Path) -> Result<Ready, String> {
 pub(crate) struct Announced {
     path: PathBuf,
     line: String,
+    // After the file is gone, which is done in `drop`.
+    _lock: File,
 }
 
 impl Announced {
-    pub(crate) fn write(hub: &Hub, line: &str) -> io::Result<Self> {
-        let path = path(hub.ca_path().parent().unwrap_or(Path::new(".")));
+    /// `None` where another hub runs with the directory, whose file is left as it is.
+    pub(crate) fn write(hub: &Hub, line: &str) -> io::Result<Option<Self>> {
+        let directory = hub.ca_path().parent().unwrap_or(Path::new("."));
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(directory.join(LOCK))?;
+        // A file system without locks is no reason not to be found.
+        if let Err(Errno::WOULDBLOCK) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            return Ok(None);
+        }
+        let path = path(directory);
         certs::replace(&path, line, 0o600)?;
-        Ok(Self { path, line: line.to_owned() })
+        Ok(Some(Self { path, line: line.to_owned(), _lock: lock }))
     }
 }
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        // Another hub on the same directory may have put its own into the place.
+        // Without locks another hub may have put its own into the place.
         if fs::read_to_string(&self.path).is_ok_and(|text| text == self.line) {
             let _ = fs::remove_file(&self.path);
         }

@@ -11,6 +11,8 @@ use crate::broker::Broker;
 use crate::faults::{Armed, Fault};
 use crate::toml_file;
 
+const YEAR: Duration = Duration::from_secs(31_536_000);
+
 /// A [`Fault`] that is armed at a time after the hub's start.
 ///
 /// Where its device is not registered at that moment, an event says so and nothing else happens: it may
@@ -40,6 +42,10 @@ impl TimedFault {
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.every.is_some_and(|time| time.is_zero()) {
             return Err("every-ms must be at least 1".into());
+        }
+        // Which can still be added to any clock.
+        if self.at.max(self.every.unwrap_or_default()) > YEAR {
+            return Err("at-ms and every-ms must be at most a year".into());
         }
         Armed::new(&self.fault, Instant::now()).map(|_| ()).map_err(|error| error.message)
     }
@@ -147,6 +153,7 @@ mod tests {
             ("[[fault]]\nname = 'explode'\n", 1, "there is no fault 'explode'"),
             ("[[fault]]\nname = 'drop'\n\n[[fault]]\nname = 'delay'\n", 4, "need for_ms"),
             ("[[fault]]\nname = 'drop'\nevery-ms = 0\n", 1, "every-ms must be at least 1"),
+            ("[[fault]]\nname = 'drop'\nat-ms = 31536000001\n", 1, "at most a year"),
             ("[[fault]]\nname = 'drop'\nat = 1\n", 3, "unknown field `at`"),
             ("[[fault]]\ncount = 1\n", 1, "missing field `name`"),
             ("[[faults]]\nname = 'drop'\n", 1, "unknown field `faults`"),

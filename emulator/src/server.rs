@@ -107,7 +107,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 /// its largest moment, and most of them only wait.
 async fn mqtt_client(socket: TcpStream, gate: Gate) {
     if let Some(stream) = Box::pin(gate.pass(socket)).await {
-        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt" };
+        let peer = Peer { certificate: Shown::by_peer(&stream), protocol: "mqtt", registrant: false };
         connection::serve(stream, peer, gate.broker).await;
     }
 }

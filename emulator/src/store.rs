@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -34,7 +35,8 @@ type Row = (Identity, Option<Vec<u8>>);
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    database: Database,
+    /// Until this is dropped.
+    database: Option<Database>,
     path: PathBuf,
     /// Whether an error of the disk has come, after which the database takes nothing more.
     broken: bool,
@@ -46,15 +48,23 @@ impl Store {
         let failed = |e: &dyn std::fmt::Display| StartError::new(format!("--state {}: {e}", dir.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failed(&e))?;
         let path = dir.join(FILE);
-        let database = open(&path).map_err(|error| match error {
-            OpenError::File(error) => failed(&error),
-            OpenError::Database(DatabaseError::DatabaseAlreadyOpen) => failed(&"another hub runs with it"),
-            OpenError::Database(other) => {
-                failed(&format!("{FILE} cannot be read ({other}): delete it to start anew"))
-            }
-        })?;
-        check_schema(&database).map_err(|why| failed(&why))?;
-        Ok(Self { database, path, broken: false })
+        let opened = guarded(|| {
+            let database = open(&path).map_err(|error| match error {
+                OpenError::File(error) => error.to_string(),
+                OpenError::Database(DatabaseError::DatabaseAlreadyOpen) => {
+                    "another hub runs with it".to_owned()
+                }
+                OpenError::Database(other) => {
+                    format!("{FILE} cannot be read ({other}): delete it to start anew")
+                }
+            })?;
+            check_schema(&database)?;
+            Ok(database)
+        });
+        let database = opened.map_err(|why| failed(&why))?;
+        // What a hub left that was killed in [`Store::renew`].
+        let _ = fs::remove_file(path.with_extension("new"));
+        Ok(Self { database: Some(database), path, broken: false })
     }
 
     /// Everybody who was kept; modules whose device was not are left out, and taken out for good: a
@@ -89,14 +99,14 @@ impl Store {
             kept.push((identity, entry));
             Ok(())
         };
-        self.for_each(each).map_err(failed)?;
+        guarded(|| self.for_each(each)).map_err(failed)?;
         self.write(&strays).map_err(failed)?;
         Ok(kept)
     }
 
     /// In the order of the ids: a device comes before its modules.
     fn for_each(&self, mut each: impl FnMut(&str, &[u8]) -> Result<(), String>) -> Result<(), String> {
-        let read = self.database.begin_read().map_err(text)?;
+        let read = self.database()?.begin_read().map_err(text)?;
         let table = read.open_table(IDENTITIES).map_err(text)?;
         for row in table.iter().map_err(text)? {
             let (id, row) = row.map_err(text)?;
@@ -108,7 +118,7 @@ impl Store {
     /// Writes the new rows, and takes away those that are `None`, all or nothing. It is on the disk
     /// when this returns.
     fn write(&mut self, rows: &[Row]) -> Result<(), String> {
-        let written = write(&self.database, rows);
+        let written = guarded(|| write(self.database()?, rows));
         self.broken |= written.is_err();
         written
     }
@@ -123,7 +133,7 @@ impl Store {
     /// The old one is not opened again: where the disk is still full, that may ruin it.
     fn renew(&mut self, rows: impl FnOnce() -> Result<Vec<Row>, String>) -> Result<(), String> {
         let next = self.path.with_extension("new");
-        let renewed = self.renew_by(&next, rows);
+        let renewed = guarded(|| self.renew_by(&next, rows));
         if renewed.is_err() {
             // It takes room that is wanted, and the next one begins anew.
             let _ = fs::remove_file(&next);
@@ -145,9 +155,34 @@ impl Store {
         check_schema(&database)?;
         write(&database, &rows()?)?;
         fs::rename(next, &self.path).map_err(|e| e.to_string())?;
-        (self.database, self.broken) = (database, false);
+        close(self.database.replace(database));
+        self.broken = false;
         Ok(())
     }
+
+    fn database(&self) -> Result<&Database, String> {
+        self.database.as_ref().ok_or_else(|| "it is closed".to_owned())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        close(self.database.take());
+    }
+}
+
+/// It writes a last time where it can.
+fn close(database: Option<Database>) {
+    let _ = guarded(|| {
+        drop(database);
+        Ok(())
+    });
+}
+
+/// The database panics at some of what is wrong in its file; here that is an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let ruined = |_| Err(format!("{FILE} is ruined, and a new one is needed"));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(ruined)
 }
 
 enum OpenError {

@@ -5,7 +5,7 @@
 mod process;
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use iothub_mqtt::hub::connection_string::ConnectionString;
 use iothub_mqtt::hub::sas::{SasToken, SharedAccessKey};
@@ -57,6 +57,9 @@ fn what_goes_wrong_is_named() {
         (&["method", "d", "m"], "404 Not Found: ErrorCode:DeviceNotOnline;d is not connected"),
         (&["fault", "explode"], "there is no fault 'explode'"),
         (&["send", "d", "x", "--property", "k"], "--property k: must be NAME=VALUE"),
+        (&["send", "d/m", "x"], "modules get no cloud-to-device messages"),
+        (&["send", "d", "x", "--expiry", "soon"], "must be a time like"),
+        (&["connection-string", "nobody"], "DeviceNotFound"),
         (&["twin", "d", "--https-port", &nobody], "nobody listens on 127.0.0.1 port"),
         (&["twin", "d", "--ca", other.text("ca")], "was started with other --certs"),
         (&["twin", "d", "--ca", "/no/such/file"], "--ca /no/such/file"),
@@ -116,13 +119,15 @@ fn tokens_let_in_who_they_are_for() {
     assert_eq!(parsed(&token(&[])).key_name.as_deref(), Some("iothubowner"));
 
     // curl judges the service's tokens, mosquitto the device's.
-    let curl = |policy: &str, status: &str| {
-        let line = token(&["--policy", policy, "--curl", "/twins/d"]);
-        let line = format!("{} --silent --output /dev/null --write-out '%{{http_code}}'", line.trim_end());
-        assert_eq!(output_of(Command::new("sh").args(["-c", &line])), status, "{policy}");
+    let curl = |policy: &str, path: &str, status: &str| {
+        let line = token(&["--policy", policy, "--curl", path]);
+        let line = format!("{} --output /dev/null --write-out '%{{http_code}}'", line.trim_end());
+        assert_eq!(output_of(Command::new("sh").args(["-c", &line])), status, "{policy} {path}");
     };
-    curl("service", "200");
-    curl("device", "401");
+    curl("service", "/twins/d", "200");
+    curl("device", "/twins/d", "401");
+    curl("registryRead", "/devices?top=1", "200");
+    curl("registryRead", "/devices?top=1&api-version=2020-03-13", "200");
     let sent = hub
         .mosquitto("mosquitto_pub", "devices/d/messages/events/")
         .args(["-m", "x", "-P", device.trim_end()])
@@ -130,4 +135,78 @@ fn tokens_let_in_who_they_are_for() {
         .unwrap();
     assert!(sent.success());
     assert_eq!(hub.event("telemetry")["body"], "x");
+}
+
+#[test]
+fn a_second_hub_leaves_the_first_ones_file_alone() {
+    let mut first = Running::start(&["--device", "d"]);
+    let certs = first.certs.clone();
+    let file = first.certs.join("running.json");
+    let second = || {
+        // Ends at once: its standard input does.
+        let ports = ["--mqtt-port", "0", "--https-port", "0", "--exit-with-stdin", "--certs"];
+        let output = Command::new(PROGRAM).args(ports).arg(&certs).stdin(Stdio::null()).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let written = std::fs::read_to_string(&file).unwrap();
+    let (line, warning) = second();
+    assert!(
+        line.contains("\"ready\"") && warning.contains("another hub runs with this --certs"),
+        "{warning}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    output_of(&mut command(&first, &["twin", "d"]));
+
+    // Killed without a chance to put anything in order.
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    assert!(file.exists());
+    let (_, warning) = second();
+    assert_eq!(warning, "");
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_message_has_what_the_flags_say() {
+    let mut hub = Running::start(&["--device", "d"]);
+    let flags = [
+        "--ack",
+        "full",
+        "--expiry",
+        "2099-01-01T00:00:00Z",
+        "--content-type",
+        "text/x-a",
+        "--correlation-id",
+        "c-1",
+    ];
+    output_of(&mut command(&hub, &[&["send", "d", "x"][..], &flags].concat()));
+    let subscriber = hub
+        .mosquitto("mosquitto_sub", "devices/d/messages/devicebound/#")
+        .args(["-C", "1", "-W", "20", "-v"])
+        .output()
+        .unwrap();
+    let line = String::from_utf8(subscriber.stdout).unwrap();
+    for part in ["%24.ct=text%2Fx-a", "%24.cid=c-1", "iothub-ack=full", "%24.exp=2099-01-01T00%3A00%3A00"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    hub.event("subscribed");
+}
+
+#[test]
+fn a_connection_string_is_printed_bare() {
+    let hub = Running::start(&["--device", "d", "--module", "d/m"]);
+    for (at, id) in ["d", "d/m"].into_iter().enumerate() {
+        let printed = output_of(&mut command(&hub, &["connection-string", id]));
+        assert_eq!(printed.trim_end(), hub.ready["devices"][at]["connection_string"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let hub = Running::start(&["--device", "d"]);
+    let mut child =
+        command(&hub, &["twin", "d"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }

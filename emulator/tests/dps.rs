@@ -98,7 +98,7 @@ fn failed_and_disabled_registrations_are_told_with_200() {
 }
 
 #[test]
-fn the_payload_of_the_enrollment_goes_before_that_of_the_request() {
+fn the_payload_of_an_answer_is_the_enrollments_and_never_the_requests() {
     let given =
         EnrollmentOptions { payload: Some(json!({"from": "enrollment"})), ..EnrollmentOptions::new("a") };
     let (hub, _events) = start(Options::default().enrollment(given).enroll("b"));
@@ -109,8 +109,10 @@ fn the_payload_of_the_enrollment_goes_before_that_of_the_request() {
     };
     assert_eq!(payload("a", body), Some(json!({"from": "enrollment"})));
     assert_eq!(payload("a", ""), Some(json!({"from": "enrollment"})));
-    assert_eq!(payload("b", body), Some(json!({"from": "device"})));
-    assert_eq!(payload("b", r#"{"payload":null}"#), None);
+    // The SDK for Java sends text, and fails on an answer that has any payload but an object.
+    for body in [body, r#"{"payload":null}"#, r#"{"payload":"{\"from\":\"device\"}"}"#] {
+        assert_eq!(payload("b", body), None, "{body}");
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -39,6 +39,9 @@ fn the_command_meets_its_hub_by_the_environment() {
             -t devices/gauge-1/messages/events/ -m hello
         # Each event is written as soon as it has happened, by another process.
         until grep '"event":"telemetry"' "$IOTHUB_EVENTS"; do :; done
+        test "$IOTHUB_CONNECTION_STRING" = "$IOTHUB_DEVICE_CONNECTION_STRING"
+        test "$IOTHUB_PORT" = "$IOTHUB_MQTT_PORT"
+        test -s "$IOTHUB_TRUSTED_ROOTS"
         echo "$IOTHUB_DEVICE_CONNECTION_STRING"
         echo "$IOTHUB_DEVICE_CONNECTION_STRING_OTHER"
         dirname "$IOTHUB_EVENTS"
@@ -118,4 +121,15 @@ fn a_directory_and_a_file_of_the_users_are_kept() {
     assert!(certs.join("ca.pem").exists() && !certs.join("running.json").exists() && events.exists());
     std::fs::remove_dir_all(certs).unwrap();
     std::fs::remove_file(events).unwrap();
+}
+
+#[test]
+fn the_help_names_what_the_command_finds_and_no_default_of_the_hub_in_the_foreground() {
+    let help = output_of(Command::new(PROGRAM).args(["run", "--help"]));
+    for part in ["IOTHUB_CA_FILE", "IOTHUB_CONNECTION_STRING,", "125 ", "126 ", "127 ", "128+n "] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    for part in ["8883", "443", "emulator-certs"] {
+        assert!(!help.contains(part), "{part}: {help}");
+    }
 }

@@ -98,3 +98,17 @@ fn throttling_on_demand_answers_429() {
     assert_eq!(client.expect_publish().topic, "$iothub/twin/res/429/?$rid=2");
     assert_eq!(report(&mut client, "3", "{}").0, "$iothub/twin/res/204/?$rid=3&$version=2");
 }
+
+#[test]
+fn the_version_stands_behind_the_properties() {
+    let (hub, _events) = hub();
+    let mut client = Client::connect(&hub, "d");
+    client.subscribe(RESPONSES, QoS::AtMostOnce);
+    client.subscribe("$iothub/twin/PATCH/properties/desired/#", QoS::AtMostOnce);
+    hub.update_desired("d", &json!({"a\"b": {"c": 1}, "z": [1, "x"]})).unwrap();
+    let told = r#"{"a\"b":{"c":1},"z":[1,"x"],"$version":2}"#;
+    assert_eq!(&client.expect_publish().payload[..], told.as_bytes());
+    client.publish("$iothub/twin/GET/?$rid=1", 0, "");
+    let whole = format!(r#"{{"desired":{told},"reported":{{"$version":1}}}}"#);
+    assert_eq!(&client.expect_publish().payload[..], whole.as_bytes());
+}

@@ -6,6 +6,7 @@ mod support;
 
 use bytes::{Bytes, BytesMut};
 use iothub_emulator::{Fault, Hub, Options};
+use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet};
 use rustls::pki_types::PrivateKeyDer;
@@ -217,4 +218,25 @@ fn a_half_open_socket_does_not_even_answer_pings() {
     // Ended by a takeover: had the ping been read, its answer would be here first.
     let _second = Client::connect(&hub, "d");
     assert!(matches!(socket.read(), Err(Error::Io(_) | Error::Protocol(_))), "neither pong nor close");
+}
+
+#[test]
+fn the_path_mqtt_leads_to_the_provisioning_service_alone() {
+    let (hub, events) = start(Options::default().device("d").enroll("r"));
+    let open = || upgrade(&hub, Tls::default(), "/mqtt", Some("mqtt")).unwrap().0;
+    let mut socket = open();
+    let mut registrant = rumqttc::mqttbytes::v4::Connect::new("r");
+    let user = format!("{}/registrations/r/api-version=2019-03-31&ClientVersion=t", hub.id_scope());
+    let resource = sas::encode_resource(&format!("{}/registrations/r", hub.id_scope()));
+    let key = SharedAccessKey::from_base64(hub.enrollment_key("r").unwrap()).unwrap();
+    let token = sas::token(&resource, &key, unix_now() + 3600, Some("registration"));
+    registrant.set_login(user, token);
+    socket.send(Message::Binary(bytes(&Packet::Connect(registrant)))).unwrap();
+    assert_eq!(read(&mut socket, 4), [0x20, 2, 0, 0]);
+
+    let mut socket = open();
+    socket.send(Message::Binary(connect(&hub, "d"))).unwrap();
+    let refused = events.next("refused");
+    assert_eq!((&refused["code"], refused["return_code"].is_null()), (&"websocket".into(), true));
+    assert!(!matches!(socket.read(), Ok(Message::Binary(_))), "closed without a word");
 }

@@ -37,6 +37,8 @@ pub(crate) struct Peer {
     pub(crate) certificate: Option<Shown>,
     /// `mqtt` or `websocket`.
     pub(crate) protocol: &'static str,
+    /// It came by a way that leads to the provisioning service alone.
+    pub(crate) registrant: bool,
 }
 
 /// Serves one client from CONNECT to the end of the stream.

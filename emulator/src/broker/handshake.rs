@@ -197,6 +197,10 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
     match names::parse_username(&login.username, |host| broker.authority.is_host(host)) {
         Some(Ok(username)) => return decide_registrant(&connect, &login, username, peer, broker),
         Some(Err(reason)) => return Err(unusable_name(reason, &login.username)),
+        None if peer.registrant => {
+            let reason = "this WebSocket path is the provisioning service's, and the user name is none of it";
+            return Err(Refusal::silent(Cause::new("websocket", reason)));
+        }
         None => {}
     }
     let username = rules::parse_username(&login.username, broker.settings.api_version)

@@ -18,6 +18,7 @@ use crate::registry::{Command, Entry};
 use crate::settings::{EmptyPatch, PatchAnswer, PatchVersion, SectionTooLarge};
 use crate::time::{NEVER, now_text};
 use crate::twins::Refused;
+use crate::version_last;
 
 /// The answer to a twin request of a device.
 pub(crate) struct TwinAnswer {
@@ -41,9 +42,11 @@ impl Broker {
             return Some(error.into());
         }
         Some(match self.state().registry.get(identity) {
-            Some(entry) => {
-                TwinAnswer { status: 200, version: None, body: entry.twin.for_device().to_string().into() }
-            }
+            Some(entry) => TwinAnswer {
+                status: 200,
+                version: None,
+                body: version_last::text(&entry.twin.for_device()).into(),
+            },
             None => HubError::not_found(identity).into(),
         })
     }
@@ -183,7 +186,7 @@ impl Broker {
         if let Some(desired) = desired {
             let version = desired.version;
             let topic = format!("$iothub/twin/PATCH/properties/desired/?$version={version}");
-            let body = desired.notification().to_string().into();
+            let body = version_last::text(&desired.notification()).into();
             self.events.emit(Some(identity), || Event::Twin {
                 section: "desired",
                 version,

@@ -103,6 +103,8 @@ pub(crate) fn classify_filter(identity: &Identity, filter: &str) -> Option<Subje
         "$iothub/twin/res/#" => return Some(Subject::TwinResponses),
         "$iothub/twin/PATCH/properties/desired/#" => return Some(Subject::Desired),
         "$iothub/methods/POST/#" => return Some(Subject::Methods),
+        // The embedded SDK for C has one filter for all devices, which means the client's own.
+        "devices/+/messages/devicebound/#" if identity.module_id().is_none() => return Some(Subject::C2d),
         _ => {}
     }
     if let Some(rest) = filter.strip_prefix("$iothub/methods/POST/") {

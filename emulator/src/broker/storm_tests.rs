@@ -68,7 +68,7 @@ fn session(storm: &mut Storm, broker: &Arc<Broker>, identity: &Identity, token: 
     let mut input = BytesMut::from(&connect[..]);
     let welcome = match packet::read_first(&mut input) {
         Ok(Some(Packet::Connect(connect))) => {
-            decide(connect, &Peer { certificate: None, protocol: "mqtt" }, broker).ok()
+            decide(connect, &Peer { certificate: None, protocol: "mqtt", registrant: false }, broker).ok()
         }
         _ => None,
     };

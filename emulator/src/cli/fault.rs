@@ -3,6 +3,7 @@
 use clap::Args;
 use hyper::Method;
 
+use super::output::print;
 use super::reach::Reach;
 use crate::faults::Fault;
 
@@ -44,7 +45,6 @@ impl Arm {
         let body = serde_json::to_string(&fault).map_err(|e| e.to_string())?;
         let json = [("content-type".to_owned(), "application/json".to_owned())];
         let answer = self.reach.service()?.call(Method::POST, "/emulator/faults", &json, body)?;
-        println!("{}", answer.json()?);
-        Ok(())
+        print(answer.json()?)
     }
 }

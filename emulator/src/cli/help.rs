@@ -63,3 +63,38 @@ Faults
                                   requests, of twins and to the provisioning service, get 429,
                                   a code of 500 to 599, or nothing
 A fault without a connection that it could reach waits for the next one.";
+
+/// What `run --help` says beyond the options.
+pub(super) const RUN: &str = "\
+The hub has free ports, keys and certificates that go away with it, where nothing else is said.
+The command finds in its environment:
+  IOTHUB_DEVICE_CONNECTION_STRING       of the first device
+  IOTHUB_DEVICE_CONNECTION_STRING_ID    of each, ID in capitals with _ for what is no letter and no
+                                        digit
+  IOTHUB_MODULE_CONNECTION_STRING       of the first module
+  IOTHUB_MODULE_CONNECTION_STRING_DEV_MOD
+                                        of each
+  IOTHUB_SERVICE_CONNECTION_STRING      for back-ends
+  IOTHUB_CA_FILE                        what to trust, in PEM
+  IOTHUB_HOST, IOTHUB_MQTT_PORT, IOTHUB_HTTPS_PORT
+                                        where the hub listens
+  IOTHUB_CONNECTION_STRING, IOTHUB_PORT, IOTHUB_TRUSTED_ROOTS
+                                        the first device, the port of MQTT and what to trust once
+                                        more, as the examples of iothub-mqtt read them
+  IOTHUB_DPS_ID_SCOPE                   of the provisioning service
+  PROVISIONING_HOST, PROVISIONING_IDSCOPE, PROVISIONING_REGISTRATION_ID,
+  PROVISIONING_SYMMETRIC_KEY, IOTHUB_DEVICE_DPS_ENDPOINT, IOTHUB_DEVICE_DPS_ID_SCOPE,
+  IOTHUB_DEVICE_DPS_DEVICE_ID, IOTHUB_DEVICE_DPS_DEVICE_KEY
+                                        the provisioning service and the first --enroll, as
+                                        Microsoft's samples read them
+  IOTHUB_EVENTS                         a file: one JSON line for each event
+  IOTHUB_EMULATOR_CERTS                 by which the subcommands of iothub-emulator find the hub
+
+The status is the command's, or
+  125      the hub did not start
+  126      the command cannot be started
+  127      the command is not found
+  128+n    signal n ended the command
+
+For example
+  iothub-emulator run --device gauge-1 -- ./gauge_test";

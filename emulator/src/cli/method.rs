@@ -4,6 +4,7 @@ use clap::Args;
 use hyper::Method as Verb;
 use serde_json::json;
 
+use super::output::print;
 use super::reach::Reach;
 use super::service::{self, API};
 
@@ -46,7 +47,6 @@ impl Method {
         }
         let path = format!("/twins/{}/methods?{API}", service::target(&self.id));
         let answer = self.reach.service()?.call(Verb::POST, &path, &[], body.to_string())?;
-        println!("{}", answer.json()?);
-        Ok(())
+        print(answer.json()?)
     }
 }

@@ -1,8 +1,10 @@
 //! The command line; one file for each subcommand.
 
+mod connection_string;
 mod fault;
 mod help;
 mod method;
+mod output;
 mod reach;
 mod run;
 mod send;
@@ -39,6 +41,26 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command with a hub of its own, and end with its status.
+    #[command(
+        after_help = help::RUN,
+        mut_arg("mqtt_port", |port| port.help("The port of MQTT over TLS; a free one where it is not given")),
+        mut_arg("https_port", |port| {
+            port.help("The port of HTTPS and of MQTT over WebSocket; a free one where it is not given")
+        }),
+        mut_arg("certs", |certs| {
+            certs.help(
+                "Where the certificates and the secret of the made-up keys are kept; a temporary \
+                 directory where it is not given",
+            )
+        }),
+        mut_arg("events", |events| events.help("Where to write one JSON line for each event; a temporary file where it is not given").value_name("FILE")),
+        mut_arg("settings", |settings| {
+            settings.help(
+                "A behaviour where the sources on IoT Hub are open or disagree; may be repeated. \
+                 iothub-emulator --help lists them all",
+            )
+        })
+    )]
     Run(Box<run::Run>),
     /// Send a cloud-to-device message through a running hub.
     Send(send::Send),
@@ -50,6 +72,8 @@ enum Command {
     Fault(fault::Arm),
     /// Make a SAS token, for a device, a module or a back-end.
     Token(token::Token),
+    /// Print the connection string of a device or module of a running hub.
+    ConnectionString(connection_string::ConnectionString),
     /// What `run` starts beside its command.
     #[command(hide = true)]
     Guard,
@@ -67,6 +91,7 @@ pub fn run() -> ExitCode {
         Some(Command::Twin(twin)) => twin.run(),
         Some(Command::Fault(arm)) => arm.run(),
         Some(Command::Token(token)) => token.run(),
+        Some(Command::ConnectionString(connection_string)) => connection_string.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,26 +17,8 @@ use crate::scratch::ScratchDir;
 /// The status where the hub did not start: none of the command's own.
 const NO_HUB: u8 = 125;
 
-/// The hub has free ports, keys and certificates that go away with it, where nothing else is said.
-/// The command finds in its environment:
-///
-///   IOTHUB_DEVICE_CONNECTION_STRING       of the first device
-///   IOTHUB_DEVICE_CONNECTION_STRING_ID    of each, ID in capitals with _ for what is no letter
-///   IOTHUB_MODULE_CONNECTION_STRING       of the first module, and ..._DEV_MOD of each
-///   IOTHUB_SERVICE_CONNECTION_STRING      for back-ends
-///   IOTHUB_CA_FILE                        what to trust
-///   IOTHUB_HOST, IOTHUB_MQTT_PORT, IOTHUB_HTTPS_PORT
-///                                         where the hub listens
-///   IOTHUB_DPS_ID_SCOPE                   of the provisioning service; it and the first --enroll
-///                                         also as PROVISIONING_... and IOTHUB_DEVICE_DPS_..., as
-///                                         Microsoft's samples read them
-///   IOTHUB_EVENTS                         a file: one JSON line for each event
-///   IOTHUB_EMULATOR_CERTS                 by which the subcommands of iothub-emulator find it
-///
-/// The status is the command's: 128 and the number of the signal that ended it, 127 where it is not
-/// found, 126 where it cannot be started, 125 where the hub cannot.
+/// A command and the hub that it is started with.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Run {
     #[command(flatten)]
     serve: Serve,
@@ -91,6 +73,9 @@ fn environment(ready: &Ready, given: &[String], events: &Path) -> Vec<(String, S
         ("IOTHUB_HOST".to_owned(), ready.reachable_host().to_owned()),
         ("IOTHUB_MQTT_PORT".to_owned(), ready.mqtt_port.to_string()),
         ("IOTHUB_HTTPS_PORT".to_owned(), ready.https_port.to_string()),
+        // As the library's own examples read them.
+        ("IOTHUB_PORT".to_owned(), ready.mqtt_port.to_string()),
+        ("IOTHUB_TRUSTED_ROOTS".to_owned(), text(&ready.ca)),
         ("IOTHUB_EVENTS".to_owned(), text(events)),
         (CERTS_VARIABLE.to_owned(), text(directory)),
     ];
@@ -103,11 +88,12 @@ fn environment(ready: &Ready, given: &[String], events: &Path) -> Vec<(String, S
         let Some(connection_string) = &device.connection_string else {
             continue;
         };
-        let kind = match Identity::parse(&device.id).module_id() {
-            None => "IOTHUB_DEVICE_CONNECTION_STRING",
-            Some(_) => "IOTHUB_MODULE_CONNECTION_STRING",
+        let (kind, short) = match Identity::parse(&device.id).module_id() {
+            None => ("IOTHUB_DEVICE_CONNECTION_STRING", Some("IOTHUB_CONNECTION_STRING")),
+            Some(_) => ("IOTHUB_MODULE_CONNECTION_STRING", None),
         };
-        for name in [kind.to_owned(), format!("{kind}_{}", in_a_name(&device.id))] {
+        let long = format!("{kind}_{}", in_a_name(&device.id));
+        for name in [kind.to_owned(), long].into_iter().chain(short.map(str::to_owned)) {
             // Of two ids that differ in nothing that a name can show, the first.
             if !environment.iter().any(|(known, _)| *known == name) {
                 environment.push((name, connection_string.clone()));
@@ -149,6 +135,7 @@ fn in_a_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::help;
     use crate::dps::Summary;
     use crate::running::Device;
 
@@ -181,9 +168,17 @@ mod tests {
             ("IOTHUB_HOST", Some("127.0.0.1")),
             ("IOTHUB_HTTPS_PORT", Some("2")),
             ("IOTHUB_EMULATOR_CERTS", Some("/certs")),
-            ("IOTHUB_CONNECTION_STRING", None),
+            ("IOTHUB_CONNECTION_STRING", Some("of b_1")),
+            ("IOTHUB_PORT", Some("1")),
+            ("IOTHUB_TRUSTED_ROOTS", Some("/certs/ca.pem")),
+            ("IOTHUB_MODULE_CONNECTION_STRING_A", None),
         ] {
             assert_eq!(of(name), value, "{name}");
+        }
+        // --help names them all; an id stands for every id.
+        for (name, _) in &environment {
+            let kind = name.find("CONNECTION_STRING_").map_or(name.as_str(), |at| &name[..at]);
+            assert!(help::RUN.contains(kind), "{name}");
         }
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use hyper::Method;
 use iothub_mqtt::hub::percent;
 
+use super::output::print;
 use super::reach::Reach;
 use super::service::API;
 
@@ -17,6 +18,18 @@ pub(super) struct Send {
     properties: Vec<String>,
     #[arg(long, value_name = "ID")]
     message_id: Option<String>,
+    /// The message that this one is about.
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+    /// What the text is, for example application/json.
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Which feedback the hub gives: none, positive, negative or full.
+    #[arg(long, value_name = "FEEDBACK", value_parser = ["none", "positive", "negative", "full"])]
+    ack: Option<String>,
+    /// Until when the message may be delivered, for example 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    expiry: Option<String>,
     #[command(flatten)]
     reach: Reach,
 }
@@ -31,10 +44,19 @@ impl std::fmt::Debug for Send {
 impl Send {
     /// Prints the message id.
     pub(super) fn run(&self) -> Result<(), String> {
+        if self.device.contains('/') {
+            return Err(format!("{}: modules get no cloud-to-device messages, devices do", self.device));
+        }
         let path = format!("/devices/{}/messages/devicebound?{API}", percent::encode(&self.device));
         let mut headers = Vec::new();
-        if let Some(id) = &self.message_id {
-            headers.push(("iothub-messageid".to_owned(), id.clone()));
+        for (name, value) in [
+            ("iothub-messageid", &self.message_id),
+            ("iothub-correlationid", &self.correlation_id),
+            ("content-type", &self.content_type),
+            ("iothub-ack", &self.ack),
+            ("iothub-expiry", &self.expiry),
+        ] {
+            headers.extend(value.clone().map(|value| (name.to_owned(), value)));
         }
         for property in &self.properties {
             let (name, value) = property
@@ -44,7 +66,6 @@ impl Send {
         }
         let answer = self.reach.service()?.call(Method::POST, &path, &headers, self.text.clone())?;
         let id = answer.headers.get("iothub-messageid").and_then(|id| id.to_str().ok());
-        println!("{}", id.unwrap_or_default());
-        Ok(())
+        print(id.unwrap_or_default())
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use hyper::Method;
 use iothub_mqtt::hub::sas::{self, SharedAccessKey};
 
+use super::output::print;
 use super::reach::Reach;
 use super::service::{self, API, Service};
 use crate::certs;
@@ -41,8 +42,7 @@ impl Token {
             (None, None) => self.of_policy(&service)?,
             (None, Some(path)) => curl(&service, &self.of_policy(&service)?, path),
         };
-        println!("{line}");
-        Ok(())
+        print(line)
     }
 
     fn expiry(&self) -> u64 {
@@ -87,9 +87,13 @@ impl Token {
 fn curl(service: &Service, token: &str, path: &str) -> String {
     let Service { name, host, port, ca, .. } = service;
     let path = path.trim_start_matches('/');
-    let query = if path.contains('?') { String::new() } else { format!("?{API}") };
+    let query = match path.split_once('?') {
+        None => format!("?{API}"),
+        Some((_, given)) if given.split('&').any(|part| part.starts_with("api-version=")) => String::new(),
+        Some(_) => format!("&{API}"),
+    };
     format!(
-        "curl --cacert {} --connect-to {} --header {} {}",
+        "curl --silent --show-error --cacert {} --connect-to {} --header {} {}",
         quoted(&ca.to_string_lossy()),
         quoted(&format!("{name}:{port}:{host}:{port}")),
         quoted(&format!("Authorization: {token}")),

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::output::print;
 use super::reach::Reach;
 use super::service::{self, API};
 
@@ -44,8 +45,7 @@ impl Twin {
             Some(change) => (Method::PATCH, change.to_string()),
         };
         let twin = self.reach.service()?.call(method, &path, &[], body)?.json()?;
-        println!("{twin:#}");
-        Ok(())
+        print(format_args!("{twin:#}"))
     }
 
     /// What to send to the hub, if it is not only asked.

@@ -87,7 +87,7 @@ pub struct GroupOptions {
     pub desired: Map<String, Value>,
     /// Devices are those of IoT Edge: `capabilities.iotEdge`.
     pub edge: bool,
-    /// The `payload` of the answer; that of the device's request where it is absent.
+    /// The `payload` of the answer, as a custom allocation gives one; none where it is absent.
     pub payload: Option<Value>,
     /// What becomes of a device that registers again.
     pub reprovision: Reprovision,

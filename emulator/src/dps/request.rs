@@ -22,16 +22,17 @@ impl Refused {
     }
 }
 
-/// The `payload` of a request to register; the embedded SDK once sent nothing at all.
-pub(super) fn payload(registration: &RegistrationId, body: &[u8]) -> Result<Option<Value>, Box<Refused>> {
+/// Whether a request to register is well formed; the embedded SDK once sent nothing at all. Its
+/// `payload` is for the function of a custom allocation, which there is none of here.
+pub(super) fn check(registration: &RegistrationId, body: &[u8]) -> Result<(), Box<Refused>> {
     let bad = |reason: &str| Refused::new(400_004, "The body of the request is not valid.", reason);
     if body.len() > MAX_BODY {
         return Err(Refused::new(413_001, "The message is too large.", format!("{} bytes", body.len())));
     }
     if body.trim_ascii().is_empty() {
-        return Ok(None);
+        return Ok(());
     }
-    let mut body: Map<String, Value> =
+    let body: Map<String, Value> =
         serde_json::from_slice(body).map_err(|_| bad("the body is no JSON object"))?;
     match body.get("registrationId") {
         None | Some(Value::Null) => {}
@@ -44,5 +45,5 @@ pub(super) fn payload(registration: &RegistrationId, body: &[u8]) -> Result<Opti
     if body.get("tpm").is_some_and(|tpm| !tpm.is_null()) {
         return Err(bad("there is no TPM over MQTT"));
     }
-    Ok(body.remove("payload").filter(|payload| !payload.is_null()))
+    Ok(())
 }

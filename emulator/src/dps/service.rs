@@ -12,7 +12,7 @@ use super::enrollments::{Attested, Enrollments, Evidence, check_token};
 use super::names::{RegistrationId, Username};
 use super::options::{DpsOptions, Reprovision};
 use super::registrations::{Attestation, Outcome, Registration, assigning, refusal};
-use super::request::{Refused, payload};
+use super::request::{Refused, check};
 use crate::auth::NamedKey;
 use crate::broker::Broker;
 use crate::chain::Shown;
@@ -159,7 +159,7 @@ impl Dps {
         body: &[u8],
         now: u64,
     ) -> Result<Answer, Box<Refused>> {
-        let requested = payload(&client.registration, body)?;
+        check(&client.registration, body)?;
         let attested = self
             .enrollments
             .attest(&client.registration, &client.evidence, now)
@@ -179,7 +179,7 @@ impl Dps {
             Some(known) if settled && known.device_id().is_some() => known.start(polls),
             known => {
                 let earlier = known.as_ref().and_then(|known| known.device_id());
-                let outcome = self.outcome(broker, client, &attested, earlier, requested)?;
+                let outcome = self.outcome(broker, client, &attested, earlier)?;
                 let time = Timestamp::now();
                 match known {
                     Some(known) => {
@@ -206,7 +206,6 @@ impl Dps {
         client: &Registrant,
         attested: &Attested<'_>,
         earlier: Option<&str>,
-        requested: Option<Value>,
     ) -> Result<Outcome, Box<Refused>> {
         let terms = attested.terms;
         if terms.disabled {
@@ -235,7 +234,7 @@ impl Dps {
             group: attested.group.map(str::to_owned),
             substatus,
         });
-        let payload = terms.payload.clone().or(requested);
+        let payload = terms.payload.clone();
         Ok(Outcome::Assigned { device_id: device_id.to_owned(), substatus, payload })
     }
 

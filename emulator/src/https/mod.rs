@@ -8,6 +8,7 @@ mod files;
 mod guard;
 mod page;
 mod patience;
+mod reading;
 mod refusal;
 mod service;
 mod stream;
@@ -20,6 +21,7 @@ use axum::extract::Request;
 use axum::middleware::{from_fn_with_state, map_request};
 use axum::routing::get;
 use axum::{Extension, Router};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
@@ -38,6 +40,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> Router {
         .merge(files::router())
         .merge(blobs::router())
         .route(websocket::PATH, get(websocket::upgrade))
+        .route(websocket::PATH_OF_JAVA, get(websocket::upgrade))
         .method_not_allowed_fallback(refusal::method)
         .fallback(websocket::elsewhere)
         .layer(map_request(move |request: Request| async move { hurried(request, patience) }))
@@ -65,7 +68,9 @@ const MAX_HEAD: usize = 64 * 1024;
 /// its body, and before it reads on.
 pub(crate) async fn serve(stream: Box<TlsStream<TcpStream>>, router: Router, patience: Duration) {
     let certificate = websocket::Certificate(Shown::by_peer(&stream));
-    let service = TowerToHyperService::new(router.layer(Extension(certificate)));
+    // Routes are chosen by what is meant, so that this comes before the router.
+    let router = TowerToHyperService::new(router.layer(Extension(certificate)));
+    let service = service_fn(move |request| router.call(reading::as_meant(request)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)

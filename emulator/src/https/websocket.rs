@@ -24,6 +24,9 @@ use crate::error::HubError;
 use crate::events::Event;
 
 pub(super) const PATH: &str = "/$iothub/websocket";
+/// Where the SDK for Java looks for the provisioning service, which it gives no path: its MQTT library
+/// puts this one in.
+pub(super) const PATH_OF_JAVA: &str = "/mqtt";
 /// The largest message that is read: a client may put several packets into one.
 const MAX_READ: usize = 1024 * 1024;
 /// Read ahead at a time: each connection holds it for as long as it lives.
@@ -39,6 +42,7 @@ pub(super) struct Certificate(pub(super) Option<Shown>);
 pub(super) async fn upgrade(
     State(broker): State<Arc<Broker>>,
     Extension(Certificate(certificate)): Extension<Certificate>,
+    uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, HubError> {
     let mut upgrade = upgrade.map_err(|rejection| refuse(&broker, &rejection.body_text()))?;
@@ -49,7 +53,7 @@ pub(super) async fn upgrade(
         .cloned()
         .ok_or_else(|| refuse(&broker, "the subprotocol mqtt is not offered"))?;
     upgrade.set_selected_protocol(offered);
-    let peer = Peer { certificate, protocol: "websocket" };
+    let peer = Peer { certificate, protocol: "websocket", registrant: uri.path() == PATH_OF_JAVA };
     let upgrade = upgrade.read_buffer_size(READ_BUFFER).max_message_size(MAX_READ).max_frame_size(MAX_READ);
     Ok(upgrade.on_upgrade(|socket| connection::serve(Frames::new(socket), peer, broker)))
 }

@@ -99,10 +99,34 @@ fn the_directory_is_for_one_hub_and_one_owner() {
 fn another_version_is_refused() {
     let dir = ScratchDir::new().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let write = store.database.begin_write().unwrap();
+    let write = store.database().unwrap().begin_write().unwrap();
     write.open_table(ABOUT).unwrap().insert("schema", SCHEMA + 1).unwrap();
     write.commit().unwrap();
     drop(store);
     let error = Store::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("another version of this program"), "{error}");
+}
+
+#[test]
+fn a_ruined_file_is_an_error() {
+    let dir = ScratchDir::new().unwrap();
+    let state = dir.path().join("state");
+    drop(Hub::start(options(&dir).device("d").module("d", "m")).unwrap());
+    let whole = std::fs::read(state.join(FILE)).unwrap();
+    let mut refused = 0;
+    for page in (1..whole.len() / 4096).step_by(7) {
+        let mut ruined = whole.clone();
+        ruined[page * 4096..(page + 1) * 4096].fill(0);
+        // Most pages hold nothing.
+        if ruined == whole {
+            continue;
+        }
+        std::fs::write(state.join(FILE), &ruined).unwrap();
+        let used = Store::open(&state).and_then(|mut store| {
+            store.read(&Settings::default())?;
+            store.write(&[(Identity::device("d"), Some(vec![b'x'; 10_000]))]).map_err(StartError::new)
+        });
+        refused += u32::from(used.is_err());
+    }
+    assert!(refused > 0);
 }

@@ -106,3 +106,19 @@ fn a_bad_request_does_nothing() {
     assert_eq!(twice.json()["errors"][0]["errorCode"], "DeviceDefinedMultipleTimes");
     assert_eq!(authorized(&hub, "GET /devices/x0", &[], "").status, 404);
 }
+
+#[test]
+fn the_case_of_a_mode_is_no_matter() {
+    let (hub, _events) = hub();
+    // As the SDK for Node writes them.
+    for mode in ["Update", "Delete"] {
+        let answer = bulk(&hub, json!([{"id": "d", "importMode": mode, "status": "disabled"}]));
+        assert_eq!(answer.status, 200, "{mode}: {}", answer.text());
+    }
+    assert_eq!(authorized(&hub, "GET /devices/d", &[], "").status, 404);
+    let unknown = bulk(&hub, json!([{"id": "d", "importMode": "upsert"}]));
+    assert_eq!((unknown.status, unknown.error()), (400, "ArgumentInvalid"));
+    assert!(unknown.text().contains("createOrUpdateIfMatchETag"), "{}", unknown.text());
+    let number = bulk(&hub, json!([{"id": "d", "importMode": 1}]));
+    assert_eq!((number.status, number.error()), (400, "ArgumentInvalid"));
+}

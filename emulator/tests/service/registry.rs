@@ -237,6 +237,17 @@ fn the_same_is_done_inside_a_process() {
 }
 
 #[test]
+fn a_slash_at_the_end_of_a_path_is_no_matter() {
+    let (hub, _events) = hub();
+    for path in ["/devices", "/devices/d", "/devices/d/modules", "/twins/d", "/statistics/devices"] {
+        let plain = authorized(&hub, &format!("GET {path}"), &[], "");
+        // So the SDK for Node lists devices.
+        let answer = authorized(&hub, &format!("GET {path}/"), &[], "");
+        assert_eq!((answer.status, answer.json()), (200, plain.json()), "{path}");
+    }
+}
+
+#[test]
 fn a_precondition_that_cannot_be_read_is_none_that_holds() {
     let (hub, _events) = hub();
     for line in ["DELETE /devices/d", "PUT /devices/d", "PATCH /twins/d"] {

@@ -77,3 +77,19 @@ fn null_deletes_and_the_etag_is_about_back_ends() {
     let weak = authorized(&hub, "PATCH /twins/d", &["If-Match: *"], r#"{"tags":{"y":1}}"#);
     assert_eq!(weak.json()["tags"], json!({"a": {"c": 2}, "y": 1}));
 }
+
+#[test]
+fn a_post_may_stand_for_a_patch() {
+    let (hub, _events) = hub();
+    let meant = "X-HTTP-Method-Override: PATCH";
+    let merged = authorized(&hub, "POST /twins/d", &[meant], r#"{"tags":{"a":1}}"#);
+    assert_eq!((merged.status, &merged.json()["tags"]), (200, &json!({"a": 1})));
+    // The SDK for Java sends the whole twin back, with more than a GET shows, and nothing of it set.
+    let whole = json!({"deviceId": "d", "generationId": null, "statusUpdatedTime": null, "tags": {"b": 2}});
+    let merged = authorized(&hub, "POST /twins/d", &[meant], &whole.to_string());
+    assert_eq!((merged.status, &merged.json()["tags"]), (200, &json!({"a": 1, "b": 2})));
+    let alone = authorized(&hub, "POST /twins/d", &[], "{}");
+    assert_eq!((alone.status, alone.error()), (405, "GenericMethodNotAllowed"));
+    let other = authorized(&hub, "POST /twins/d", &["X-HTTP-Method-Override: DELETE"], "{}");
+    assert_eq!(other.status, 405, "only what a client may be unable to send");
+}

@@ -44,26 +44,43 @@ struct Entry {
 }
 
 #[derive(Deserialize, Clone, Copy, Default, PartialEq)]
+#[serde(try_from = "String")]
 enum ImportMode {
     #[default]
-    #[serde(rename = "createOrUpdate")]
     CreateOrUpdate,
-    #[serde(rename = "createOrUpdateIfMatchETag")]
     CreateOrUpdateIfMatch,
-    #[serde(rename = "create")]
     Create,
-    #[serde(rename = "update")]
     Update,
-    #[serde(rename = "updateIfMatchETag")]
     UpdateIfMatch,
-    #[serde(rename = "delete")]
     Delete,
-    #[serde(rename = "deleteIfMatchETag")]
     DeleteIfMatch,
-    #[serde(rename = "updateTwin")]
     UpdateTwin,
-    #[serde(rename = "updateTwinIfMatchETag")]
     UpdateTwinIfMatch,
+}
+
+const MODES: [(&str, ImportMode); 9] = [
+    ("createOrUpdate", ImportMode::CreateOrUpdate),
+    ("createOrUpdateIfMatchETag", ImportMode::CreateOrUpdateIfMatch),
+    ("create", ImportMode::Create),
+    ("update", ImportMode::Update),
+    ("updateIfMatchETag", ImportMode::UpdateIfMatch),
+    ("delete", ImportMode::Delete),
+    ("deleteIfMatchETag", ImportMode::DeleteIfMatch),
+    ("updateTwin", ImportMode::UpdateTwin),
+    ("updateTwinIfMatchETag", ImportMode::UpdateTwinIfMatch),
+];
+
+/// In any case: the SDK for Node writes `Update`, the documentation `update`.
+impl TryFrom<String> for ImportMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = MODES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
+        known.map(|(_, mode)| *mode).ok_or_else(|| {
+            let names = MODES.map(|(name, _)| name);
+            format!("importMode is not known, expected one of {}", names.join(", "))
+        })
+    }
 }
 
 /// Each entry is tried, whatever becomes of the others; none where an identity is there twice.

@@ -61,8 +61,9 @@ fn change_twin(
     broker.update_twin(&target.identity(), &change, replace, if_match(headers)?).map(answer)
 }
 
-/// What a GET shows and only the hub writes: it may come back, and changes nothing.
-const SHOWN: [&str; 19] = [
+/// What only the hub writes: it may come back, and changes nothing. The SDK for Java sends two more
+/// than a GET shows.
+const SHOWN: [&str; 21] = [
     "authenticationType",
     "capabilities",
     "cloudToDeviceMessageCount",
@@ -73,6 +74,7 @@ const SHOWN: [&str; 19] = [
     "deviceId",
     "deviceScope",
     "etag",
+    "generationId",
     "lastActivityTime",
     "modelId",
     "moduleId",
@@ -80,6 +82,7 @@ const SHOWN: [&str; 19] = [
     "status",
     "statusReason",
     "statusUpdateTime",
+    "statusUpdatedTime",
     "version",
     "x509Thumbprint",
 ];
