@@ -104,6 +104,18 @@ pub(crate) enum Event {
     Unsubscribed {
         filters: Vec<String>,
     },
+    /// A fault was armed, or could not be.
+    Fault {
+        name: &'static str,
+        /// Whom it is for, as it was asked for.
+        target: String,
+        /// How many connections it has reached at once.
+        reached: usize,
+        /// How many uses of it are left; `None` where its time alone ends it.
+        waiting: Option<u32>,
+        /// Why it was not armed.
+        note: Option<String>,
+    },
     /// Something that IoT Hub would close the connection for, and a setting lets pass without effect.
     Ignored {
         /// `publish` or `filter`.
@@ -153,6 +165,7 @@ impl Serialize for Stamped<'_> {
             Event::NotKept { .. } => "state",
             Event::Subscribed { .. } => "subscribed",
             Event::Unsubscribed { .. } => "unsubscribed",
+            Event::Fault { .. } => "fault",
             Event::Ignored { .. } => "ignored",
         };
         map.serialize_entry("event", name)?;
@@ -237,6 +250,13 @@ impl Serialize for Stamped<'_> {
                 map.serialize_entry("filters", &InOrder(filters))?;
             }
             Event::Unsubscribed { filters } => map.serialize_entry("filters", filters)?,
+            Event::Fault { name, target, reached, waiting, note } => {
+                map.serialize_entry("name", name)?;
+                map.serialize_entry("target", target)?;
+                map.serialize_entry("reached", reached)?;
+                map.serialize_entry("waiting", waiting)?;
+                map.serialize_entry("note", note)?;
+            }
             Event::Ignored { what, topic, rule } => {
                 map.serialize_entry("what", what)?;
                 map.serialize_entry("topic", topic)?;

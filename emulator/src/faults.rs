@@ -152,13 +152,14 @@ impl FaultKind {
 
     pub(crate) fn parse(name: &str) -> Result<Self, HubError> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind).ok_or_else(|| {
-            let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
+            let first = Self::NAMES.iter().filter(|(name, kind)| kind.name() == *name);
+            let names: Vec<&str> = first.map(|(name, _)| *name).collect();
             HubError::argument(format!("there is no fault '{name}'; there are {}", names.join(", ")))
         })
     }
 
     /// Its first name.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
     }
 
@@ -268,6 +269,11 @@ impl Armed {
         self.remaining = self.remaining.saturating_sub(1);
     }
 
+    /// `None` where its time alone ends it.
+    pub(crate) fn uses_left(&self) -> Option<u32> {
+        Some(self.remaining).filter(|remaining| *remaining < u32::MAX)
+    }
+
     pub(crate) fn until(&self) -> Option<Instant> {
         self.until
     }
@@ -302,7 +308,7 @@ impl Waiting {
         left.map(|armed| Fault {
             fault: armed.kind.name().to_owned(),
             device: armed.device.clone(),
-            count: Some(armed.remaining).filter(|remaining| *remaining < u32::MAX),
+            count: armed.uses_left(),
             for_ms: armed.until.and_then(|until| u64::try_from((until - now).as_millis()).ok()),
             after_messages: armed.after_messages,
             code: armed.kind.fields().code.map(|_| armed.code),
@@ -360,6 +366,8 @@ mod tests {
             [("lose_session", Some(1), None, None), ("server_error", None, Some(750), Some(503))]
         );
         assert_eq!(waiting.list(now + second).len(), 1);
+        let error = FaultKind::parse("explode").unwrap_err().message;
+        assert!(error.contains("lose_session") && !error.contains("drop_and_lose_session"), "{error}");
         // One entry for each kind, whatever names it has.
         assert_eq!(FaultKind::described().len(), FaultKind::NAMES.len() - 1);
     }

@@ -15,7 +15,8 @@ const YEAR: Duration = Duration::from_secs(31_536_000);
 
 /// A [`Fault`] that is armed at a time after the hub's start.
 ///
-/// Where its device is not registered at that moment, nothing happens.
+/// Where its device is not registered at that moment, an event says so and nothing else happens: it may
+/// be registered later, which `every` waits for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "Text")]
 pub struct TimedFault {
@@ -113,7 +114,7 @@ pub(crate) fn start(faults: &[TimedFault], broker: &Arc<Broker>, runtime: &Handl
                     return;
                 };
                 // What was wrong with it was said at the start; a device may be gone meanwhile.
-                let _ = broker.fault(&fault.fault);
+                broker.fault_by_itself(&fault.fault);
                 let Some(every) = fault.every else {
                     return;
                 };

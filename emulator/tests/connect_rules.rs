@@ -78,6 +78,23 @@ fn other_user_names_get_return_code_5() {
 }
 
 #[test]
+fn a_user_name_that_is_refused_is_quoted_without_secrets() {
+    let (hub, events) = hub();
+    let long = "x".repeat(300);
+    let shortened = format!("'{}...' came", "x".repeat(200));
+    for (name, said) in [
+        ("me", "'me' came"),
+        ("a\u{1b}b", "'a\\u{1b}b' came"),
+        (long.as_str(), shortened.as_str()),
+        ("HostName=h;DeviceId=d;sharedaccessKey=c2VjcmV0", "what came has a key or a token in it"),
+    ] {
+        assert_eq!(answer(&hub, "d", username(name)), 5, "{name}");
+        let reason = events.next("refused")["reason"].as_str().unwrap().to_owned();
+        assert!(reason.ends_with(said) && !reason.contains("c2VjcmV0"), "{reason}");
+    }
+}
+
+#[test]
 fn an_api_version_may_be_optional() {
     let (hub, _events) = with(Settings { api_version: ApiVersion::Optional, ..Settings::default() });
     for (name, code) in [("localhost/d", 0), ("localhost/d/", 0), ("localhost/d/?api-version=soon", 5)] {

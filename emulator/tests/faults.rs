@@ -6,9 +6,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use iothub_emulator::{CloudMessage, Fault};
+use iothub_emulator::{CloudMessage, Fault, Options, TimedFault};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Packet;
+use serde_json::{Value, json};
 use support::*;
 
 #[test]
@@ -136,6 +137,28 @@ fn a_fault_without_a_connection_waits_for_one() {
     let (mut client, _) = Client::connect_with(&hub, "d", |_| ());
     client.expect_close();
     Client::connect(&hub, "d").subscribe("devices/d/messages/devicebound/#", QoS::AtLeastOnce);
+}
+
+#[test]
+fn a_fault_is_an_event_when_it_is_armed() {
+    let (hub, events) = hub();
+    let _client = Client::connect(&hub, "d");
+    let told = |event: Value| {
+        json!([event["device"], event["name"], event["target"], event["reached"], event["waiting"]])
+    };
+    hub.fault(&Fault::new("drop_and_lose_session", "d").count(3)).unwrap();
+    assert_eq!(told(events.next("fault")), json!(["d", "lose_session", "d", 1, 2]));
+    hub.fault(&Fault::new("throttle", "*").for_time(Duration::from_secs(1))).unwrap();
+    assert_eq!(told(events.next("fault")), json!([null, "throttle", "*", 0, null]));
+}
+
+#[test]
+fn a_fault_of_the_timetable_for_nobody_is_an_event() {
+    let faults = vec![TimedFault::new(Fault::new("drop", "nobody"), Duration::from_millis(1))];
+    let (_hub, events) = start(Options { faults, ..Options::default().device("d") });
+    let event = events.next("fault");
+    assert_eq!((&event["target"], &event["reached"]), (&json!("nobody"), &json!(0)));
+    assert_eq!(event["note"], "not armed: nobody is not registered");
 }
 
 #[test]

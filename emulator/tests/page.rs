@@ -120,8 +120,10 @@ fn other_web_sites_get_nothing() {
         }
     }
     let drop = r#"{"fault":"drop","device":"d"}"#;
-    for headers in [["Host: localhost", "Content-Type: text/plain"], ["Host: evil.test", JSON]] {
-        assert_eq!(status(&request(&hub, "POST /emulator/faults", &headers, drop).0), 403, "{headers:?}");
+    for (headers, refused) in
+        [(["Host: localhost", "Content-Type: text/plain"], 415), (["Host: evil.test", JSON], 403)]
+    {
+        assert_eq!(status(&request(&hub, "POST /emulator/faults", &headers, drop).0), refused, "{headers:?}");
     }
     let by_address = format!("Host: {}", hub.https_address());
     let origin = format!("Origin: https://{}", hub.https_address());
@@ -186,6 +188,13 @@ fn a_stream_goes_on_where_it_was_cut() {
     assert_eq!(bodies, ["1", "2", "3"]);
     let last: Vec<_> = stream(&hub, &format!("Last-Event-ID: {}\r\n", again[1].0)).take(1).collect();
     assert_eq!(last[0], again[2]);
+    // From the start, of which nothing is lost yet.
+    let path = "GET /emulator/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut from_start = secure(&hub, hub.https_address(), Tls::default());
+    from_start.write_all(path.as_bytes()).unwrap();
+    let mut lines = BufReader::new(from_start).lines().map(Result::unwrap);
+    let first = lines.find_map(|line| line.strip_prefix("data: ").map(str::to_owned)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&first).unwrap()["event"], "connected");
     // Of a hub that was there before.
     let other = stream(&hub, "Last-Event-ID: 0123-1\r\n").next().unwrap();
     assert_eq!((&other.1["event"], &other.1["count"]), (&json!("lost"), &Value::Null));

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Broker;
 use super::links::Cause;
 use crate::error::HubError;
+use crate::events::Event;
 use crate::faults::{Armed, Fault, FaultKind, Waiting};
 use crate::identity::Identity;
 use crate::registry::{Command, Session};
@@ -29,26 +30,54 @@ impl Broker {
         let dps_knows = self.dps.knows(&fault.device);
         let mut state = self.state();
         let named = Identity::parse(&fault.device);
-        if fault.device != "*" && !dps_knows && state.registry.get(&named).is_none() {
+        let registered = state.registry.get(&named).is_some();
+        if fault.device != "*" && !dps_knows && !registered {
             return Err(HubError::not_found(&named));
         }
-        if !ON_CONNECTIONS.contains(&armed.kind) {
-            return Ok((0, state.waiting.add(armed)));
-        }
+        let reached = match ON_CONNECTIONS.contains(&armed.kind) {
+            true => self.reach(&mut state, &mut armed),
+            false => 0,
+        };
+        self.events.emit(registered.then_some(&named), || Event::Fault {
+            name: armed.kind.name(),
+            target: fault.device.clone(),
+            reached,
+            waiting: armed.uses_left(),
+            note: None,
+        });
+        Ok((reached, state.waiting.add(armed)))
+    }
+
+    /// Arms a fault that nobody waits for an answer to: an event says what kept it from being armed.
+    pub(crate) fn fault_by_itself(&self, fault: &Fault) {
+        let Err(error) = self.fault(fault) else {
+            return;
+        };
+        self.events.emit(None, || Event::Fault {
+            name: FaultKind::parse(&fault.fault).map_or("", FaultKind::name),
+            target: fault.device.clone(),
+            reached: 0,
+            waiting: Some(0),
+            note: Some(format!("not armed: {}", error.message)),
+        });
+    }
+
+    /// Gives a fault to the live connections that it is for; how many there are.
+    fn reach(&self, state: &mut super::State, armed: &mut Armed) -> usize {
         let identities: Vec<Identity> =
             state.registry.identities().into_iter().filter(|identity| armed.is_for(identity)).collect();
         let mut reached = 0;
         for identity in &identities {
             if armed.after_messages.is_none() && ends_at_once(armed.kind) {
-                reached += usize::from(self.end_by_fault(&mut state, identity, armed.kind));
+                reached += usize::from(self.end_by_fault(state, identity, armed.kind));
             }
-            reached += usize::from(Self::command(&state, identity, Command::Fault(armed.clone())));
+            reached += usize::from(Self::command(state, identity, Command::Fault(armed.clone())));
         }
         let forgot = armed.kind == FaultKind::LoseSession && armed.after_messages.is_none();
         if reached > 0 || forgot {
             armed.use_once();
         }
-        Ok((reached, state.waiting.add(armed)))
+        reached
     }
 
     /// The faults that end a connection need no help from its task.

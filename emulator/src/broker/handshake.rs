@@ -196,7 +196,7 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
     let login = connect.login.clone().unwrap_or_else(|| Login::new("", ""));
     match names::parse_username(&login.username, |host| broker.authority.is_host(host)) {
         Some(Ok(username)) => return decide_registrant(&connect, &login, username, peer, broker),
-        Some(Err(reason)) => return Err(Refusal::unauthorized(Cause::new("user_name", reason))),
+        Some(Err(reason)) => return Err(unusable_name(reason, &login.username)),
         None if peer.registrant => {
             let reason = "this WebSocket path is the provisioning service's, and the user name is none of it";
             return Err(Refusal::silent(Cause::new("websocket", reason)));
@@ -204,7 +204,7 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
         None => {}
     }
     let username = rules::parse_username(&login.username, broker.settings.api_version)
-        .map_err(|reason| Refusal::unauthorized(Cause::new("user_name", reason)))?;
+        .map_err(|reason| unusable_name(reason, &login.username))?;
     let identity = username.identity;
     let refuse = |cause| Refusal { identity: Some(identity.clone()), ..Refusal::unauthorized(cause) };
 
@@ -245,6 +245,28 @@ pub(super) fn decide(connect: Connect, peer: &Peer, broker: &Arc<Broker>) -> Res
     };
     let attached = broker.attach(&identity, arrival).map_err(refuse)?;
     Ok(Welcome::Device(Admitted { identity, attached, keep_alive: connect.keep_alive, until }))
+}
+
+/// Says what came as the user name, which holds no secret unless somebody has mixed up the fields.
+fn unusable_name(rule: &str, came: &str) -> Refusal {
+    let quoted = match came {
+        "" => "; there is none".to_owned(),
+        _ if came.to_ascii_lowercase().contains("sharedaccess") => {
+            "; what came has a key or a token in it".to_owned()
+        }
+        _ => {
+            let mut text = String::new();
+            for c in came.chars().take(200) {
+                match c.is_control() {
+                    true => text.extend(c.escape_default()),
+                    false => text.push(c),
+                }
+            }
+            let more = if came.chars().nth(200).is_some() { "..." } else { "" };
+            format!("; '{text}{more}' came")
+        }
+    };
+    Refusal::unauthorized(Cause::new("user_name", format!("{rule}{quoted}")))
 }
 
 /// Decides a CONNECT to the provisioning service.

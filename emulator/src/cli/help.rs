@@ -41,6 +41,8 @@ Events, one line of JSON each, with \"event\", \"time\", \"device\" and \"module
   connected, disconnected, refused
                                   how and why
   subscribed, unsubscribed        filters
+  fault                           a fault was armed: its name and target, how many connections it
+                                  has reached, how many uses of it wait, and in note why not
   ignored                         what (publish or filter), its topic, and the setting (rule) by
                                   which it had no effect
   c2d, input                      a message was queued, delivered, unlocked, completed, expired,

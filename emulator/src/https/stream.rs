@@ -61,6 +61,10 @@ pub(super) fn event_id(events: &EventBus, number: u64) -> String {
 }
 
 fn position(events: &EventBus, id: &str) -> Option<u64> {
+    // From the start, of whichever hub: what is not kept of it any more is counted as lost.
+    if id == "0" {
+        return Some(0);
+    }
     let (run, number) = id.rsplit_once('-')?;
     number.parse().ok().filter(|_| run == events.run())
 }

@@ -27,6 +27,8 @@ const QUEUED = { queued: 1, delivered: 0, unlocked: 0, dropped: 0 };
 
 export class Devices {
   #known = new Map();
+  /** Whether the hub has told what there is. */
+  loaded = false;
   #rows = new Map();
   #changed = new Set();
   #restructured = true;
@@ -62,6 +64,7 @@ export class Devices {
   }
 
   replace(all) {
+    this.loaded = true;
     this.#known = new Map(all.map((device) => [keyOf(device), device]));
     this.#rows = new Map();
     this.#order = null;
@@ -140,6 +143,10 @@ export class Devices {
   }
 
   #count() {
+    if (!this.loaded) {
+      byId("device-count").textContent = "…";
+      return;
+    }
     const { all, connected } = this.counts();
     const matching = this.#filter === "" ? "" : `, ${number(this.#matching().length)} match`;
     byId("device-count").textContent = `${number(all)} registered, ${number(connected)} connected${matching}`;

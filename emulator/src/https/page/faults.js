@@ -79,7 +79,7 @@ export function faultsPanel({ target }) {
     },
     event(event) {
       // What may have used one up.
-      if (["connected", "refused", "twin"].includes(event.event)) listSoon();
+      if (["connected", "refused", "twin", "fault"].includes(event.event)) listSoon();
     },
   };
 }

@@ -9,6 +9,8 @@ const MAX_KEPT = 2000;
 const MAX_KEPT_SIZE = 16 * 1024 * 1024;
 const MAX_SHOWN = 200;
 const MAX_PREVIEW = 300;
+/** A reason is for reading: it is shown as it is, up to this. */
+const MAX_REASON = 2000;
 
 export class Feed {
   #name;
@@ -139,7 +141,7 @@ export class Feed {
   }
 }
 
-const preview = (text) => (text.length > MAX_PREVIEW ? `${text.slice(0, MAX_PREVIEW)}…` : text);
+const preview = (text, most = MAX_PREVIEW) => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 function pairs(title, values) {
   const entries = Object.entries(values ?? {});
@@ -198,6 +200,10 @@ function operationText(event) {
       return Object.entries(event.filters).map(([filter, qos]) => `${filter} at QoS ${qos}`).join(", ");
     case "unsubscribed":
       return event.filters.join(", ");
+    case "fault": {
+      const left = event.waiting === null ? "it waits for its time" : `${number(event.waiting)} more to come`;
+      return `${event.name} for ${event.target}: ${event.note ?? `${number(event.reached)} reached, ${left}`}`;
+    }
     case "ignored":
       return `${event.what} of ${event.topic}, by the setting ${event.rule}`;
     case "lost":
@@ -210,6 +216,6 @@ function operationText(event) {
 }
 
 export const operations = {
-  parts: (event) => [el("span", { class: "kind", "data-kind": event.event }, event.event), el("span", {}, preview(operationText(event)))],
+  parts: (event) => [el("span", { class: "kind", "data-kind": event.event }, event.event), el("span", {}, preview(operationText(event), event.event === "refused" ? MAX_REASON : MAX_PREVIEW))],
   text: (event) => `${event.device ? keyOf(event) : ""} ${event.event} ${operationText(event)}`,
 };

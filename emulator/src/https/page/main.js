@@ -127,9 +127,10 @@ function renderTarget() {
   const parts = [];
   if (target === null) {
     const { all, connected } = devices.counts();
-    parts.push(["Registered", number(all)], ["Connected", number(connected)]);
+    const told = (count) => (devices.loaded ? number(count) : "…");
+    parts.push(["Registered", told(all)], ["Connected", told(connected)]);
   } else if (!device) {
-    parts.push(["State", "not registered"]);
+    parts.push(["State", devices.loaded ? "not registered" : "…"]);
   } else {
     const since = device.since ? ` since ${clock(device.since)}` : "";
     const waits = target.module ? "Waiting at its inputs" : "Messages in its queue";
@@ -189,6 +190,8 @@ const refresh = follow({
       snapshot.operations.forEach((event) => feeds.operations.push(event, JSON.stringify(event).length));
       if (context.started) panels[tab]?.show?.();
       context.started = true;
+      // Before the page calls itself live.
+      render();
     }
     schedule();
   },
