@@ -230,7 +230,7 @@ fn plain(local: &Local, path: &str) -> MqttConfig {
 #[test]
 fn another_path_is_refused() {
     let local = Local::start();
-    let client = MqttClient::threaded(plain(&local, "/mqtt")).unwrap();
+    let client = MqttClient::threaded(plain(&local, "/elsewhere")).unwrap();
     let (sender, changes) = mpsc::channel();
     client.on_status(Some(Box::new(move |status| sender.send(status.clone()).unwrap_or_default())));
     drop(client.connect().unwrap());
