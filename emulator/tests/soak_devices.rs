@@ -11,7 +11,7 @@ mod program;
 use std::collections::HashMap;
 use std::io::BufRead as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
@@ -295,8 +295,12 @@ fn run(load: &Load, arguments: &[&str]) -> ((Vec<Duration>, [Reading; 4]), Seen)
     (driven, reader.join().unwrap())
 }
 
+/// Two fleets at once would want twice the descriptors, and measure each other.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn every_message_of_a_fleet_is_acknowledged_and_appears() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let load = Load::wanted();
     let ((times, readings), seen) = run(&load, &["--events", "-"]);
     report("with a listener", &load, times, readings);
@@ -308,6 +312,7 @@ fn every_message_of_a_fleet_is_acknowledged_and_appears() {
 
 #[test]
 fn a_fleet_that_nobody_listens_to_costs_less() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let load = Load::wanted();
     let ((times, readings), seen) = run(&load, &[]);
     report("without listeners", &load, times, readings);
