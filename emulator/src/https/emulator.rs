@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::json;
 use super::stream::event_id;
 use crate::broker::Broker;
 use crate::error::HubError;
@@ -63,8 +64,7 @@ pub(super) async fn connection_string(
 }
 
 pub(super) async fn fault(State(broker): State<Arc<Broker>>, body: Bytes) -> Result<Json<Value>, HubError> {
-    let fault: Fault =
-        serde_json::from_slice(&body).map_err(|e| HubError::argument(format!("the body: {e}")))?;
+    let fault: Fault = json::object(&body)?;
     let (reached, waiting) = broker.fault(&fault)?;
     Ok(Json(json!({ "reached": reached, "waiting": waiting })))
 }

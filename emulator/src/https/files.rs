@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::json;
 use super::websocket::Certificate;
 use crate::broker::Broker;
 use crate::error::HubError;
@@ -82,7 +83,7 @@ async fn begin(
     body: Bytes,
 ) -> Result<Json<Value>, Refused> {
     authorize(&broker, &device, &headers, &shown)?;
-    let wanted: Wanted = parse(&body)?;
+    let wanted: Wanted = json::object(&body)?;
     let Begun { correlation, host, blob, token } =
         broker.files.begin(&device, &wanted.blob_name, Timestamp::now())?;
     Ok(Json(json!({
@@ -111,7 +112,7 @@ async fn end(
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
     authorize(&broker, &device, &headers, &shown)?;
-    let mut outcome: Outcome = parse(&body)?;
+    let mut outcome: Outcome = json::object(&body)?;
     let correlation =
         outcome.correlation_id.take().ok_or_else(|| HubError::argument("correlationId must be given"))?;
     Ok(finish(&broker, &device, correlation, outcome)?)
@@ -126,7 +127,7 @@ async fn end_named(
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
     authorize(&broker, &device, &headers, &shown)?;
-    Ok(finish(&broker, &device, correlation, parse(&body)?)?)
+    Ok(finish(&broker, &device, correlation, json::object(&body)?)?)
 }
 
 fn finish(
@@ -145,8 +146,4 @@ fn finish(
         status_description: outcome.status_description,
     });
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HubError> {
-    serde_json::from_slice(body).map_err(|e| HubError::argument(format!("the body: {e}")))
 }

@@ -6,6 +6,7 @@ mod emulator;
 mod endpoints;
 mod files;
 mod guard;
+mod json;
 mod page;
 mod patience;
 mod reading;

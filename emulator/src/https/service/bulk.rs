@@ -12,11 +12,12 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::Shared;
 use super::identities::Given;
-use super::{Shared, unreadable};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::json;
 use crate::https::refusal::{ERROR_CODE, authorize};
 use crate::identity::Identity;
 
@@ -90,7 +91,7 @@ async fn update_registry(
     body: Bytes,
 ) -> Result<Response, HubError> {
     authorize(&broker, &headers, Right::RegistryWrite, &["devices"])?;
-    let entries: Vec<Value> = serde_json::from_slice(&body).map_err(|e| unreadable("the body", &e))?;
+    let entries: Vec<Value> = json::any(&body)?;
     if entries.len() > MAX_ENTRIES {
         let text = format!("{} entries, at most {MAX_ENTRIES} are allowed", entries.len());
         return Err(HubError::new(413_002, "TooManyDevices", text));
@@ -123,7 +124,7 @@ fn read(value: Value) -> Result<(Entry, Given), HubError> {
     if !value.is_object() {
         return Err(HubError::argument("each entry must be an object"));
     }
-    let failed = |e: serde_json::Error| unreadable("an entry", &e);
+    let failed = |e: serde_json::Error| json::unreadable("an entry", &e);
     let given = Given::deserialize(&value).map_err(failed)?;
     Ok((serde_json::from_value(value).map_err(failed)?, given))
 }

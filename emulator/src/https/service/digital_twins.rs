@@ -17,6 +17,7 @@ use crate::auth::Right;
 use crate::broker::Broker;
 use crate::digital_twin;
 use crate::error::HubError;
+use crate::https::json;
 use crate::https::refusal::authorize;
 use crate::identity::Identity;
 
@@ -47,8 +48,7 @@ async fn change(
     body: Bytes,
 ) -> Result<Response, HubError> {
     authorize(&broker, &headers, Right::ServiceConnect, &["digitaltwins", &device])?;
-    let operations: Value =
-        serde_json::from_slice(&body).map_err(|e| HubError::argument(format!("the body: {e}")))?;
+    let operations: Value = json::any(&body)?;
     let desired = digital_twin::desired(&operations).map_err(HubError::argument)?;
     let change = Map::from_iter([("properties".to_owned(), json!({ "desired": desired }))]);
     let location = format!("/digitaltwins/{device}");
@@ -88,7 +88,7 @@ async fn call(
         timeouts(patience.connect_timeout_in_seconds, patience.response_timeout_in_seconds)?;
     let payload: Option<Value> = match body.trim_ascii() {
         b"" => None,
-        body => Some(serde_json::from_slice(body).map_err(|e| HubError::argument(format!("the body: {e}")))?),
+        body => Some(json::any(body)?),
     };
     let name = match &command.component {
         Some(component) => format!("{component}*{}", command.command),

@@ -12,11 +12,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::{Shared, Target, parse};
+use super::{Shared, Target};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
 use crate::https::edge::admit_module;
+use crate::https::json;
 use crate::https::refusal::{ERROR_CODE, authorize};
 
 pub(super) fn router() -> Router<Arc<Broker>> {
@@ -83,7 +84,7 @@ async fn call_method(
         if module { Ok(()) } else { authorize(&broker, &headers, Right::ServiceConnect, &path) }
     });
     admitted.map_err(Failure::Request)?;
-    let call: MethodCall = parse(&body)?;
+    let call: MethodCall = json::object(&body)?;
     let (connect, response) = timeouts(call.connect_timeout_in_seconds, call.response_timeout_in_seconds)?;
     let (status, payload) = broker
         .call_method(&target.identity(), &call.method_name, call.payload.as_ref(), connect, response)

@@ -93,22 +93,3 @@ fn if_match(headers: &HeaderMap) -> Result<Option<&str>, HubError> {
     let given = headers.get(header::IF_MATCH).map(|value| value.to_str());
     given.transpose().map_err(|_| HubError::argument("If-Match must have visible characters of ASCII"))
 }
-
-/// Reads an object.
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HubError> {
-    // A list would be taken for the fields in their order.
-    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(HubError::argument("the body must be a JSON object"));
-    }
-    serde_json::from_slice(body).map_err(|e| unreadable("the body", &e))
-}
-
-/// What is wrong with JSON, without the value that is: it may be a key.
-fn unreadable(what: &str, error: &serde_json::Error) -> HubError {
-    let text = error.to_string();
-    let text = match text.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
-        None => text,
-    };
-    HubError::argument(format!("{what}: {text}"))
-}

@@ -13,10 +13,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Shared, parse};
+use super::Shared;
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::json;
 use crate::https::refusal::authorize;
 use crate::identity::Identity;
 use crate::query::Query;
@@ -40,7 +41,7 @@ struct Specification {
 
 async fn query(State(broker): Shared, headers: HeaderMap, body: Bytes) -> Result<Response, HubError> {
     authorize(&broker, &headers, Right::ServiceConnect, &["devices", "query"])?;
-    let text = parse::<Specification>(&body)?.query;
+    let text = json::object::<Specification>(&body)?.query;
     if text.chars().count() > MAX_QUERY {
         return Err(HubError::argument(format!("the query has more than {MAX_QUERY} characters")));
     }

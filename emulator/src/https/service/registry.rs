@@ -12,10 +12,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::identities::{Given, document};
-use super::{Etagged, Shared, Target, if_match, parse};
+use super::{Etagged, Shared, Target, if_match};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::json;
 use crate::https::refusal::authorize;
 use crate::identity::Identity;
 
@@ -89,7 +90,7 @@ async fn put(
 ) -> Result<Etagged, HubError> {
     authorize(&broker, &headers, Right::RegistryWrite, &target.path("devices"))?;
     let identity = target.identity();
-    let given: Given = parse(&body)?;
+    let given: Given = json::object(&body)?;
     match if_match(&headers)? {
         None => broker.create(&identity, given.record(&identity)?)?,
         Some(etag) => broker.change(&identity, Some(etag), |record| given.apply(&identity, record))?,

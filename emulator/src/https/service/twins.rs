@@ -10,10 +10,11 @@ use axum::routing::get;
 
 use serde_json::{Map, Value};
 
-use super::{Etagged, Shared, Target, if_match, parse};
+use super::{Etagged, Shared, Target, if_match};
 use crate::auth::Right;
 use crate::broker::Broker;
 use crate::error::HubError;
+use crate::https::json;
 use crate::https::refusal::authorize;
 
 pub(super) fn router() -> Router<Arc<Broker>> {
@@ -56,7 +57,7 @@ fn change_twin(
     replace: bool,
 ) -> Result<Etagged, HubError> {
     authorize(broker, headers, Right::ServiceConnect, &target.path("twins"))?;
-    let change: Map<String, Value> = parse(body)?;
+    let change: Map<String, Value> = json::object(body)?;
     check_effect(&change)?;
     broker.update_twin(&target.identity(), &change, replace, if_match(headers)?).map(answer)
 }
