@@ -21,13 +21,14 @@ export function twinPanel({ target }) {
   const edited = (name) => areas[name].value !== read[name];
   const isEdited = () => edited("desired") || edited("tags");
 
-  function fill(twin, keep) {
+  /** With `keep` the text that is being edited stays, and `changed` says that it is of an older twin. */
+  function fill(twin, keep, changed) {
     etag = twin.etag;
     const { desired, reported } = twin.properties ?? {};
     byId("twin-reported").textContent = show(bare(reported));
     byId("twin-versions").textContent =
       `Version ${twin.version}, desired ${desired?.$version ?? "?"}, reported ${reported?.$version ?? "?"}`;
-    byId("twin-changed").hidden = !keep;
+    byId("twin-changed").hidden = !(keep && changed);
     if (keep) return;
     read.desired = areas.desired.value = show(bare(desired));
     read.tags = areas.tags.value = show(twin.tags ?? {});
@@ -41,7 +42,7 @@ export function twinPanel({ target }) {
       const twin = (await service("GET", path("twins", wanted))).json();
       if (!target() || keyOf(target()) !== key) return;
       const stale = twin.etag !== etag && etag !== null;
-      fill(twin, !force && shown === key && isEdited() && (stale || !byId("twin-changed").hidden));
+      fill(twin, !force && shown === key && isEdited(), stale || !byId("twin-changed").hidden);
       shown = key;
     } catch (failure) {
       byId("twin-error").textContent = failure.message;
@@ -82,7 +83,7 @@ export function twinPanel({ target }) {
     const headers = replace ? { "if-match": `"${etag}"` } : {};
     try {
       const answer = await service(replace ? "PUT" : "PATCH", path("twins", target()), { body: JSON.stringify(change), headers });
-      fill(answer.json(), false);
+      fill(answer.json(), false, false);
       byId("twin-result").textContent = replace ? "Replaced." : "Merged.";
     } catch (failure) {
       const where = ["tags", "desired"].filter((name) => failure.message.includes(name));
